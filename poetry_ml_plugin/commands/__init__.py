@@ -1,0 +1,47 @@
+"""The names of the commands, and when each one's module is imported: as it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cleo.commands.command import Command
+    from cleo.events.event import Event
+    from cleo.events.event_dispatcher import EventDispatcher
+    from poetry.console.application import Application
+
+COMMANDS = {
+    "ml": "root:Root",
+    "ml new": "scaffold:New",
+    "ml train": "run:Train",
+    "ml evaluate": "run:Evaluate",
+    "ml predict": "run:Predict",
+    "ml serve": "run:Serve",
+}
+
+
+def register(application: Application) -> None:
+    """Make the commands known to Poetry, and guard its builds. Names that are taken are left alone."""
+    for name, path in COMMANDS.items():
+        if not application.command_loader.has(name):
+            application.command_loader.register_factory(name, _factory(path))
+    dispatcher = application.event_dispatcher
+    if dispatcher is not None:
+        dispatcher.add_listener("console.command", _before_command)
+
+
+def _factory(path: str) -> Callable[[], Command]:
+    def make() -> Command:
+        module, name = path.split(":")
+        command: Command = getattr(import_module(f"{__name__}.{module}"), name)()
+        return command
+
+    return make
+
+
+def _before_command(event: Event, name: str, dispatcher: EventDispatcher) -> None:
+    command: Any = getattr(event, "command", None)
+    if getattr(command, "name", None) in ("build", "publish"):
+        import_module(f"{__name__}.guard").check(command)

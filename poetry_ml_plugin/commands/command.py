@@ -1,0 +1,41 @@
+"""What every `poetry ml` command shares: where it works, and how it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from cleo.formatters.formatter import Formatter
+from poetry.console.commands.command import Command
+
+from poetry_ml_plugin import venv
+from poetry_ml_plugin.errors import MLError
+
+if TYPE_CHECKING:
+    from poetry.console.application import Application
+
+
+class MLCommand(Command):
+    """Prints an MLError as it reads, and ends with 1."""
+
+    def handle(self) -> int:
+        venv.leave_own()
+        try:
+            return self.act()
+        except MLError as error:
+            self.line_error(escape(str(error)), style="error")
+            return 1
+
+    def act(self) -> int:
+        """Do what the command is for, and return the exit code."""
+        raise NotImplementedError
+
+    @property
+    def folder(self) -> Path:
+        """The folder that Poetry was told to work on, or was started in."""
+        return cast("Application", self.application).project_directory.resolve()
+
+
+def escape(text: str) -> str:
+    """Text in which cleo sees no markup."""
+    return Formatter.escape(text)

@@ -1,0 +1,34 @@
+"""`poetry ml`: what there is, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+
+from cleo.helpers import argument
+
+from poetry_ml_plugin.commands import COMMANDS
+from poetry_ml_plugin.commands.command import MLCommand
+from poetry_ml_plugin.errors import MLError
+
+
+class Root(MLCommand):
+    name = "ml"
+    description = "Lists the commands for machine-learning projects."
+    arguments = [argument("name", "A command to find.", optional=True, multiple=True)]  # noqa: RUF012
+    help = "Start with <c1>poetry ml new NAME</c1>."
+
+    def act(self) -> int:
+        asked = self.argument("name")
+        names = [name for name in COMMANDS if name != self.name]
+        if asked:
+            near = difflib.get_close_matches(f"ml {asked[0]}", names, 1, 0.5)
+            mend = f'Did you mean "poetry {near[0]}"?' if near else 'See "poetry ml".'
+            raise MLError(f'There is no command "poetry ml {asked[0]}". {mend}')
+        width = max(map(len, names))
+        for name in names:
+            command = self.application.find(name) if self.application else None
+            if command:
+                self.line(f"  <c1>poetry {name:<{width}}</c1>  {command.description}")
+        self.line("")
+        self.line("What one takes: <c1>poetry help ml new</c1>")
+        return 0

@@ -1,0 +1,86 @@
+"""`poetry ml new`: words in, a project out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from cleo.helpers import argument, option
+
+from poetry_ml_plugin import firstrun, names, scaffold, venv
+from poetry_ml_plugin.commands.command import MLCommand, escape
+from poetry_ml_plugin.commands.steps import Steps
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.firstrun import Step
+from poetry_ml_plugin.project import Project
+
+
+class New(MLCommand):
+    name = "ml new"
+    description = "Makes a project with a model that trains, predicts and serves."
+    arguments = [argument("path", "The folder to make.")]  # noqa: RUF012
+    options = [  # noqa: RUF012
+        option("name", None, "The distribution's name, unless the folder's will do.", flag=False),
+        option("package", None, "The package's name, unless the distribution's will do.", flag=False),
+        option("description", None, "What the model does, in one sentence.", flag=False),
+        option("no-install", None, "Do not lock and install the dependencies; nor train."),
+        option("no-train", None, "Do not train the sample model."),
+        option("no-git", None, "Do not make a git repository."),
+    ]
+    help = """\
+Makes a folder with a data-science layout, locks and installs its dependencies, trains the sample
+model, and makes the first commit.
+
+    <c1>poetry ml new churn</c1>
+"""
+
+    def act(self) -> int:
+        target = self._target()
+        own = names.derive(target, self.option("name"), self.option("package"))
+        files = scaffold.plan(own, venv.preferred_python(), self.option("description"))
+        scaffold.check_target(target)
+        self.line(f"Making <c1>{escape(own.distribution)}</c1> in {escape(str(target))}")
+        project = Project(target, own.package)
+        steps = Steps(self.io)
+
+        def write(tell: firstrun.Tell) -> str:
+            scaffold.write(files, target)
+            return f"{len(files)} files"
+
+        steps.run([Step("Write the project", write)])
+        if not steps.failed:
+            return self._bring_up(project, steps)
+        return 1
+
+    def _bring_up(self, project: Project, steps: Steps) -> int:
+        use_git = not self.option("no-git")
+        own_repository = use_git and steps.run([_step("Start a git repository", project, firstrun.start_repository)])
+        if not self.option("no-install"):
+            steps.run(firstrun.environment_steps(project, train=not self.option("no-train")))
+        if own_repository:
+            steps.run([_step("Make the first commit", project, firstrun.first_commit)])
+        here = os.path.relpath(project.root, self.folder)
+        if steps.failed:
+            self._say("To go on, once that is mended:", [f"cd {here}", *steps.resume])
+            return steps.exit_code
+        installed, trained = not self.option("no-install"), not self.option("no-train")
+        following = ["poetry ml serve", "poetry build"] if installed and trained else ["poetry ml train", "poetry ml serve"]
+        self._say("Next:", [f"cd {here}", *following])
+        return 0
+
+    def _say(self, title: str, commands: Iterable[str]) -> None:
+        self.line("")
+        self.line(title)
+        for command in commands:
+            self.line(f"  <c1>{escape(command)}</c1>")
+
+    def _target(self) -> Path:
+        path = Path(self.argument("path")).expanduser()
+        if ".." in path.parts[next((i for i, part in enumerate(path.parts) if part != ".."), 0) :]:
+            raise MLError(f'"{path}" goes up again after it went down. Name the folder directly.')
+        return Path(os.path.abspath(self.folder / path))
+
+
+def _step(title: str, project: Project, act: object) -> Step:
+    return Step(title, lambda tell: act(project.root))  # type: ignore[operator]

@@ -1,0 +1,29 @@
+"""What Poetry loads at every start: it registers names, imports nothing else, and never fails."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from poetry.plugins.application_plugin import ApplicationPlugin
+
+if TYPE_CHECKING:
+    from poetry.console.application import Application
+
+
+class MLPlugin(ApplicationPlugin):
+    """Adds the `poetry ml` commands, and a guard to `poetry build` and `poetry publish`."""
+
+    def activate(self, application: Application) -> None:
+        # Poetry does not isolate its plugins: whatever is raised here would break every command,
+        # "poetry self remove" included.
+        try:
+            from poetry_ml_plugin import commands
+
+            commands.register(application)
+        except Exception as error:
+            print(
+                f"poetry-ml-plugin is off: {type(error).__name__}: {error}. "
+                "Mend it with: poetry self update poetry-ml-plugin",
+                file=sys.stderr,
+            )

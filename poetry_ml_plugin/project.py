@@ -1,0 +1,81 @@
+"""What a project's pyproject.toml says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from poetry_ml_plugin.errors import MLError
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+TOOL = "poetry-ml-plugin"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A machine-learning project: its folder, and the package that holds its verbs."""
+
+    root: Path
+    package: str
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """Where the trained files are."""
+        return self.root / "src" / self.package / "artifacts"
+
+
+def find(start: Path) -> Project:
+    """The ML project that `start` lies in. Raises MLError where there is none."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / "pyproject.toml").is_file():
+            project = read(folder)
+            if project is None:
+                raise MLError(
+                    f"{folder} is not an ML project: its pyproject.toml has no [tool.{TOOL}]. "
+                    "Make one with: poetry ml new NAME"
+                )
+            return project
+    raise MLError(
+        f"There is no pyproject.toml in {start} or above. "
+        "Go into your project's folder, or make a project with: poetry ml new NAME"
+    )
+
+
+def read(root: Path) -> Project | None:
+    """The ML project in this very folder, or None where its pyproject.toml does not say it is one."""
+    path = root / "pyproject.toml"
+    section = load(path).unwrap().get("tool", {}).get(TOOL)
+    if section is None:
+        return None
+    package = section.get("package") if isinstance(section, dict) else None
+    if not isinstance(package, str) or not package.isidentifier():
+        raise MLError(
+            f'{path}: [tool.{TOOL}] needs a line like package = "churn", the package\'s name.'
+        )
+    return Project(root, package)
+
+
+def load(path: Path) -> TOMLDocument:
+    """A TOML document as it stands, comments and order included."""
+    try:
+        return tomlkit.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        raise MLError(f"{path} cannot be read: {error}") from error
+
+
+def edit(text: str, changes: dict[tuple[str, ...], Any]) -> str:
+    """The TOML text with the values at these key paths set, and all else as it stood."""
+    document = tomlkit.parse(text)
+    for keys, value in changes.items():
+        table: Any = document
+        for key in keys[:-1]:
+            table = table.setdefault(key, tomlkit.table())
+        table[keys[-1]] = value
+    return tomlkit.dumps(document)

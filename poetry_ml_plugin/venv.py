@@ -1,0 +1,86 @@
+"""Find or make a project's virtualenv, and run the project's verbs in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry.config.config import Config
+from poetry.factory import Factory
+from poetry.utils.env import EnvManager
+from poetry.utils.env.python import Python
+
+from poetry_ml_plugin.errors import MLError
+
+if TYPE_CHECKING:
+    from poetry.utils.env import Env
+
+LOWEST_PYTHON = (3, 10)
+
+
+def preferred_python() -> str:
+    """The minor version, like "3.12", of the Python that Poetry makes virtualenvs with here."""
+    version = Python.get_preferred_python(Config.create()).version
+    found = (version.major or 0, version.minor or 0)
+    if found < LOWEST_PYTHON:
+        found = sys.version_info[:2]  # Poetry looks further too, and finds its own at the latest
+    return "{}.{}".format(*found)
+
+
+def find(root: Path) -> Env | None:
+    """The virtualenv of the project in a folder, or None where the project is not installed in one."""
+    poetry = Factory().create_poetry(root)
+    env = EnvManager(poetry).get()
+    name = poetry.package.name
+    if not env.is_venv() or not list(env.site_packages.distributions(name=name)):
+        return None
+    return env
+
+
+def poetry_command(root: Path, *words: str) -> list[str]:
+    """A Poetry command on another project. -C wants an absolute path: a relative one goes wrong."""
+    return [sys.executable, "-m", "poetry", "-C", str(root.resolve()), "--no-interaction", *words]
+
+
+def install(root: Path) -> None:
+    """Install a project with Poetry, all that it says going to standard error.
+
+    Raises MLError where that fails.
+    """
+    done = subprocess.run(poetry_command(root, "install"), stdout=sys.stderr, check=False)
+    if done.returncode != 0:
+        raise MLError(f'{root} could not be installed. Once that is mended, run "poetry install".')
+
+
+def leave_own() -> None:
+    """Where Poetry's own virtualenv is the active one, forget so: Poetry would install projects into itself."""
+    active = os.environ.get("VIRTUAL_ENV")
+    if active and Path(active).resolve() == Path(sys.prefix).resolve():
+        del os.environ["VIRTUAL_ENV"]
+
+
+def execute(
+    python: Path,
+    arguments: Sequence[str],
+    windows: bool = sys.platform == "win32",
+    replace: Callable[[str, list[str]], int] = os.execv,
+) -> int:
+    """Run a virtualenv's Python in the place of this process, so that signals and exit code are its own.
+
+    Windows has no such thing: there the call waits, and returns the exit code.
+    """
+    command = [str(python), *arguments]
+    if not windows:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return replace(command[0], command)
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # the child has had Ctrl-C too, and ends as it sees fit

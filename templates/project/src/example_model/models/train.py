@@ -1,0 +1,143 @@
+"""Fit the model, evaluate it, save it. This file is yours."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+from msgspec import Meta
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from .. import config, data, manifest, project_dir
+from ..errors import ProjectError
+from .model import NUMBERS, WORDS, Model, Penguin
+
+Echo = Callable[[str], None]
+Metrics = dict[str, Any]
+
+
+class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """configs/train.yaml."""
+
+    data: str
+    test_size: Annotated[float, Meta(gt=0, lt=1)]
+    seed: int
+    trees: Annotated[int, Meta(ge=1)]
+    max_depth: Annotated[int, Meta(ge=1)] | None
+    tolerance: Annotated[float, Meta(gt=0)]
+
+
+def train(overrides: Mapping[str, str], echo: Echo) -> Metrics:
+    """Fit on the training rows, save the model, and evaluate what was saved on the held-out rows."""
+    settings = config.load("train", TrainConfig, overrides)
+    features, held_out, species, held_out_species = split(settings, echo)
+    pipeline = fit(settings, features, species)
+    echo(f"Fitted a forest of {settings.trees} trees to {len(features)} rows.")
+    onnx = export(pipeline)
+    difference = check(onnx, pipeline, held_out, settings.tolerance)
+    echo(f"ONNX agrees with scikit-learn on {len(held_out)} held-out rows, to {difference:.0e}.")
+    manifest.save("model.onnx", onnx)
+    manifest.save("classes.json", pipeline.classes_.tolist())
+    metrics = evaluate(Model(), held_out, held_out_species)
+    manifest.record(msgspec.to_builtins(settings), [data.path(settings.data)], metrics)
+    return report(metrics, echo)
+
+
+def evaluate_saved(overrides: Mapping[str, str], echo: Echo) -> Metrics:
+    """Evaluate the saved model on the rows that were held out of its training."""
+    settings = config.load("train", TrainConfig, overrides)
+    model = Model()
+    _, held_out, _, species = split(settings, echo)
+    metrics = evaluate(model, held_out, species)
+    manifest.record_metrics(metrics)
+    return report(metrics, echo)
+
+
+def split(settings: TrainConfig, echo: Echo) -> list[Any]:
+    """Training and held-out features, then training and held-out species: the same rows every time."""
+    features, species = data.read(settings.data)
+    echo(f"Read {len(features)} rows from {settings.data}.")
+    parts: list[Any] = train_test_split(
+        features,
+        species,
+        test_size=settings.test_size,
+        random_state=settings.seed,
+        stratify=species,
+    )
+    return parts
+
+
+def fit(settings: TrainConfig, features: pd.DataFrame, species: pd.Series) -> Pipeline:
+    """A random forest on median-imputed numbers and one-hot words. Trees need no scaler."""
+    prepare = ColumnTransformer(
+        [
+            ("numbers", SimpleImputer(strategy="median"), list(NUMBERS)),
+            ("words", OneHotEncoder(handle_unknown="ignore"), list(WORDS)),
+        ]
+    )
+    forest = RandomForestClassifier(
+        n_estimators=settings.trees, max_depth=settings.max_depth, random_state=settings.seed
+    )
+    return Pipeline([("prepare", prepare), ("forest", forest)]).fit(features, species)
+
+
+def export(pipeline: Pipeline) -> Any:
+    """The pipeline as an ONNX model with one input a column: no scikit-learn is needed to serve it."""
+    return to_onnx(
+        pipeline,
+        initial_types=[
+            *((name, FloatTensorType([None, 1])) for name in NUMBERS),
+            *((name, StringTensorType([None, 1])) for name in WORDS),
+        ],
+        options={id(pipeline): {"zipmap": False}},
+    )
+
+
+def check(onnx: Any, pipeline: Pipeline, held_out: pd.DataFrame, tolerance: float) -> float:
+    """The largest difference of a probability between ONNX and scikit-learn.
+
+    Raises ProjectError where it is above the tolerance, or a label differs.
+    """
+    session = manifest.load_onnx(onnx.SerializeToString())
+    inputs = {name: held_out[[name]].to_numpy() for name in held_out.columns}
+    labels, probabilities = session.run(["label", "probabilities"], inputs)
+    difference = float(np.abs(probabilities - pipeline.predict_proba(held_out)).max())
+    if difference > tolerance or (labels != pipeline.predict(held_out)).any():
+        raise ProjectError(
+            f"The ONNX model differs from the trained one by {difference:.1g} in a probability, "
+            f"more than the tolerance of {tolerance:g} in configs/train.yaml. Nothing was saved."
+        )
+    return difference
+
+
+def evaluate(model: Model, held_out: pd.DataFrame, species: pd.Series) -> Metrics:
+    """How well the model that will be served predicts rows that it was not trained on."""
+    rows = held_out.replace({"missing": None, np.nan: None}).to_dict("records")
+    predictions = model.predict([Penguin(**row) for row in rows])
+    labels = [prediction.species for prediction in predictions]
+    probabilities = [[p.probabilities[name] for name in model.classes] for p in predictions]
+    return {
+        "rows": len(held_out),
+        "accuracy": accuracy_score(species, labels),
+        "f1_macro": f1_score(species, labels, average="macro"),
+        "log_loss": log_loss(species, probabilities, labels=model.classes),
+    }
+
+
+def report(metrics: Metrics, echo: Echo) -> Metrics:
+    """Write reports/metrics.json and say the accuracy."""
+    assert project_dir is not None  # there was data to evaluate on
+    path = project_dir / "reports" / "metrics.json"
+    manifest.write_whole(path, msgspec.json.format(msgspec.json.encode(metrics)) + b"\n")
+    echo(f"Accuracy on {metrics['rows']} held-out rows: {metrics['accuracy']:.3f}.")
+    echo("Metrics are in reports/metrics.json and in the manifest.")
+    return metrics
