@@ -31,7 +31,9 @@ class Step:
 def environment_steps(project: Project, train: bool) -> list[Step]:
     """Lock, install, train, predict: each needs the one before it."""
     steps = [
-        Step("Lock the dependencies", lambda tell: _poetry(project, tell, "lock"), "poetry install"),
+        Step(
+            "Lock the dependencies", lambda tell: _poetry(project, tell, "lock"), "poetry install"
+        ),
         Step("Install them", lambda tell: _poetry(project, tell, "install"), "poetry install"),
     ]
     if train:

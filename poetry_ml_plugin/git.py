@@ -46,7 +46,11 @@ def _must(folder: Path, *words: str) -> None:
 
 def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     # A caller's GIT_DIR (as in a hook) would point these calls at another repository.
-    env = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")}
+    env = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    }
     return subprocess.run(
         ["git", *words],
         cwd=folder,

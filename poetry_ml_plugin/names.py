@@ -20,9 +20,43 @@ WINDOWS_RESERVED = frozenset(
 
 # A project of one of these names would hide the library from its own code.
 WELL_KNOWN = frozenset(
-    """click dask falcon flask jax keras lightgbm matplotlib mlflow msgspec numpy onnx onnxruntime
-    pandas pip poetry polars pyarrow pytest requests ruff scikit_learn scipy setuptools skl2onnx
-    sklearn tensorflow test tests torch transformers waitress wheel xgboost yaml""".split()
+    [
+        "click",
+        "dask",
+        "falcon",
+        "flask",
+        "jax",
+        "keras",
+        "lightgbm",
+        "matplotlib",
+        "mlflow",
+        "msgspec",
+        "numpy",
+        "onnx",
+        "onnxruntime",
+        "pandas",
+        "pip",
+        "poetry",
+        "polars",
+        "pyarrow",
+        "pytest",
+        "requests",
+        "ruff",
+        "scikit_learn",
+        "scipy",
+        "setuptools",
+        "skl2onnx",
+        "sklearn",
+        "tensorflow",
+        "test",
+        "tests",
+        "torch",
+        "transformers",
+        "waitress",
+        "wheel",
+        "xgboost",
+        "yaml",
+    ]
 )
 
 

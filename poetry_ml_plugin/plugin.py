@@ -21,7 +21,7 @@ class MLPlugin(ApplicationPlugin):
             from poetry_ml_plugin import commands
 
             commands.register(application)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             print(
                 f"poetry-ml-plugin is off: {type(error).__name__}: {error}. "
                 "Mend it with: poetry self update poetry-ml-plugin",

@@ -54,9 +54,6 @@ def plan(names: Names, python: str, description: str | None = None) -> dict[Pure
         TEMPLATE.package: names.package,
         TEMPLATE.package.upper(): names.package.upper(),
     }
-    if description:
-        description = " ".join(description.split())
-        replacements[own["project"]["description"]] = description
     files = {}
     for path in sorted(source.rglob("*")):
         relative = path.relative_to(source)
@@ -65,7 +62,7 @@ def plan(names: Names, python: str, description: str | None = None) -> dict[Pure
         name = PurePosixPath(relative.as_posix().replace(TEMPLATE.package, names.package))
         executable = bool(path.stat().st_mode & stat.S_IXUSR)
         files[name] = File(_replace(path.read_bytes(), replacements), executable)
-    _adapt(files, python, own["project"]["description"], description)
+    _adapt(files, python, own["project"]["description"], " ".join((description or "").split()))
     return files
 
 
@@ -79,7 +76,9 @@ def write(files: Mapping[PurePosixPath, File], target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.poetry-ml-"))
     except OSError as error:
-        raise MLError(f"{target} cannot be made: {error.strerror}. Choose another place.") from error
+        raise MLError(
+            f"{target} cannot be made: {error.strerror}. Choose another place."
+        ) from error
     try:
         for name, file in files.items():
             path = stage / name
@@ -122,9 +121,7 @@ def _replace(content: bytes, replacements: Mapping[str, str]) -> bytes:
     return text.encode()
 
 
-def _adapt(
-    files: dict[PurePosixPath, File], python: str, stood: str, description: str | None
-) -> None:
+def _adapt(files: dict[PurePosixPath, File], python: str, stood: str, description: str) -> None:
     """Say in pyproject.toml, the README and .python-version what holds for this project."""
     path = PurePosixPath("pyproject.toml")
     changes = {
@@ -135,7 +132,7 @@ def _adapt(
     files[path] = File(project.edit(files[path].content.decode(), changes).encode())
     files[PurePosixPath(".python-version")] = File(f"{python}\n".encode())
     readme = PurePosixPath("README.md")
-    text = files[readme].content.decode()
+    text = files[readme].content.decode().replace(stood, description or stood)
     files[readme] = File(text.replace("Python 3.10 or newer", f"Python {python} or newer").encode())
 
 

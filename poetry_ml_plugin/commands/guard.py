@@ -21,6 +21,6 @@ def check(command: Command) -> None:
         packaging.guard(command.poetry.file.path.parent)
     except MLError as error:
         raise PoetryRuntimeError(escape(str(error))) from error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # A bug of ours must not be the reason why somebody cannot build.
         print(f"poetry-ml-plugin did not check the artifacts: {error!r}", file=sys.stderr)

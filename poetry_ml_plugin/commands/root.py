@@ -21,8 +21,9 @@ class Root(MLCommand):
         asked = self.argument("name")
         names = [name for name in COMMANDS if name != self.name]
         if asked:
-            near = difflib.get_close_matches(f"ml {asked[0]}", names, 1, 0.5)
-            mend = f'Did you mean "poetry {near[0]}"?' if near else 'See "poetry ml".'
+            verbs = [name.removeprefix("ml ") for name in names]
+            near = difflib.get_close_matches(asked[0], verbs, 1, 0.5)
+            mend = f'Did you mean "poetry ml {near[0]}"?' if near else 'See "poetry ml".'
             raise MLError(f'There is no command "poetry ml {asked[0]}". {mend}')
         width = max(map(len, names))
         for name in names:
@@ -30,5 +31,5 @@ class Root(MLCommand):
             if command:
                 self.line(f"  <c1>poetry {name:<{width}}</c1>  {command.description}")
         self.line("")
-        self.line("What one takes: <c1>poetry help ml new</c1>")
+        self.line("What one takes: <c1>poetry ml new --help</c1>")
         return 0

@@ -22,7 +22,9 @@ class New(MLCommand):
     arguments = [argument("path", "The folder to make.")]  # noqa: RUF012
     options = [  # noqa: RUF012
         option("name", None, "The distribution's name, unless the folder's will do.", flag=False),
-        option("package", None, "The package's name, unless the distribution's will do.", flag=False),
+        option(
+            "package", None, "The package's name, unless the distribution's will do.", flag=False
+        ),
         option("description", None, "What the model does, in one sentence.", flag=False),
         option("no-install", None, "Do not lock and install the dependencies; nor train."),
         option("no-train", None, "Do not train the sample model."),
@@ -55,7 +57,9 @@ model, and makes the first commit.
 
     def _bring_up(self, project: Project, steps: Steps) -> int:
         use_git = not self.option("no-git")
-        own_repository = use_git and steps.run([_step("Start a git repository", project, firstrun.start_repository)])
+        own_repository = use_git and steps.run(
+            [_step("Start a git repository", project, firstrun.start_repository)]
+        )
         if not self.option("no-install"):
             steps.run(firstrun.environment_steps(project, train=not self.option("no-train")))
         if own_repository:
@@ -65,7 +69,11 @@ model, and makes the first commit.
             self._say("To go on, once that is mended:", [f"cd {here}", *steps.resume])
             return steps.exit_code
         installed, trained = not self.option("no-install"), not self.option("no-train")
-        following = ["poetry ml serve", "poetry build"] if installed and trained else ["poetry ml train", "poetry ml serve"]
+        following = (
+            ["poetry ml serve", "poetry build"]
+            if installed and trained
+            else ["poetry ml train", "poetry ml serve"]
+        )
         self._say("Next:", [f"cd {here}", *following])
         return 0
 
@@ -79,7 +87,7 @@ model, and makes the first commit.
         path = Path(self.argument("path")).expanduser()
         if ".." in path.parts[next((i for i, part in enumerate(path.parts) if part != ".."), 0) :]:
             raise MLError(f'"{path}" goes up again after it went down. Name the folder directly.')
-        return Path(os.path.abspath(self.folder / path))
+        return (self.folder / path).resolve()
 
 
 def _step(title: str, project: Project, act: object) -> Step:

@@ -56,7 +56,9 @@ class Steps:
             self.exit_code = INTERRUPTED
             return False
         seconds = f"{time.monotonic() - start:.1f} s"
-        self._end(f"<success>✓</success> {step.title:<{WIDTH}} {seconds:>7}  {escape(_fit(summary, 40))}")
+        self._end(
+            f"<success>✓</success> {step.title:<{WIDTH}} {seconds:>7}  {escape(_fit(summary, 40))}"
+        )
         return True
 
     def _begin(self, title: str) -> None:
@@ -68,7 +70,9 @@ class Steps:
 
     def _tell(self, title: str, line: str) -> None:
         if self._io.output.is_decorated():
-            self._io.write(f"\r\x1b[2K  … {title:<{WIDTH}} <fg=default;options=dark>{escape(_fit(line, 34))}</>")
+            self._io.write(
+                f"\r\x1b[2K  … {title:<{WIDTH}} <fg=default;options=dark>{escape(_fit(line, 34))}</>"
+            )
             self._io.output.flush()
 
     def _end(self, line: str) -> None:

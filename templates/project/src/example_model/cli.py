@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from . import batch, config, manifest
+from . import artifacts_dir, batch, config, manifest
 from .errors import ProjectError
 
 
@@ -88,7 +88,7 @@ def verify() -> None:
     for violation in violations:
         click.echo(violation, err=True)
     if violations:
-        raise ProjectError(f"{len(violations)} violations in {manifest.artifacts_dir}.")
+        raise ProjectError(f"{len(violations)} violations in {artifacts_dir}.")
     click.echo(f"{len(manifest.read().artifacts)} artifacts are as they were saved.")
 
 

@@ -50,7 +50,8 @@ class Model:
     def predict(self, data: list[Penguin]) -> list[Prediction]:
         """One prediction for each penguin, in the same order."""
         labels, shares = self.session.run(["label", "probabilities"], columns(data))
-        probabilities = shares.astype(float) / shares.sum(axis=1, keepdims=True)  # float32 rounds
+        shares = shares.astype(float)  # a sum of float32 is not quite 1
+        probabilities = shares / shares.sum(axis=1, keepdims=True)
         return [
             Prediction(label, dict(zip(self.classes, row, strict=True)))
             for label, row in zip(labels.tolist(), probabilities.tolist(), strict=True)

@@ -14,10 +14,12 @@ from .schema import Schema
 DISTRIBUTION = "example-model"
 PROBLEM_JSON = "application/problem+json"
 
+WSGI = falcon.App[falcon.Request, falcon.Response]
+
 log = logging.getLogger(__name__)
 
 
-def create_app(model: Any, max_rows: int | None = None, ready: Ready | None = None) -> falcon.App:
+def create_app(model: Any, max_rows: int | None = None, ready: Ready | None = None) -> WSGI:
     """A service of one model. Whoever runs it holds `ready`, and says there when it is draining."""
     schema = Schema.of(model, max_rows)
     examples = getattr(model, "examples", [])

@@ -77,9 +77,10 @@ class Server:
         self._waitress.del_channel(self._sockets)
         self._waitress.socket.close()
         deadline = time.monotonic() + self._settings.drain_seconds
+        self._poll()  # reads what has arrived on the connections accepted last
         while self._in_flight() and time.monotonic() < deadline:
             self._poll()
-        self._waitress.task_dispatcher.shutdown(timeout=0)
+        self._waitress.task_dispatcher.shutdown(timeout=1)
         wasyncore.close_all(self._sockets)
 
     def _accepted_one(self) -> bool:
@@ -94,7 +95,7 @@ class Server:
         )
 
     def _poll(self) -> None:
-        wasyncore.loop(timeout=1, use_poll=True, map=self._sockets, count=1)
+        wasyncore.loop(timeout=0.5, use_poll=True, map=self._sockets, count=1)
 
 
 def _listen(settings: ServeConfig) -> socket.socket:

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Develop the plugin: `dev.py demo` shows the main job on real data, `dev.py test` runs every check.
+
+It needs Python 3.10 or newer and git, and makes what else it needs below .dev/: a virtual environment
+with Poetry and this plugin, and Poetry's folders, away from those of the user.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BIN = "Scripts" if os.name == "nt" else "bin"
+ROWS = '[{"island": "Dream", "bill_length_mm": 49.5, "body_mass_g": 3800, "sex": null}]'
+
+
+def main() -> int:
+    """Run one command, and return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["demo", "test"])
+    parser.add_argument("--python", default=sys.executable, help="the interpreter to use")
+    parser.add_argument("--poetry", default="", help="the version of Poetry to use (the newest)")
+    options, rest = parser.parse_known_args()
+    home = prepare(options.python, options.poetry)
+    env = environment(home)
+    return demo(home, env) if options.command == "demo" else test(home, env, rest)
+
+
+def prepare(python: str, poetry: str) -> Path:
+    """A folder with a virtual environment that holds Poetry, the plugin and the tools of its tests."""
+    version = output([python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"])
+    home = HERE / ".dev" / f"python-{version}-poetry-{poetry or 'newest'}"
+    stamp = home / "stamp"
+    wanted = hashlib.sha256((HERE / "pyproject.toml").read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return home
+    with timed(f"Prepare {home.relative_to(HERE)}"):
+        shutil.rmtree(home, ignore_errors=True)
+        run([python, "-m", "venv", str(home / "venv")])
+        pip = [str(home / "venv" / BIN / "python"), "-m", "pip", "install", "--quiet"]
+        run([*pip, "--upgrade", "pip>=25.1"], cwd=HERE)
+        wish = f"poetry=={poetry}" if poetry else "poetry"
+        run([*pip, "--upgrade", wish, "--editable", ".", "--group", "dev"], cwd=HERE)
+    stamp.write_text(wanted)
+    return home
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Variables that keep Poetry to `home`, and that find packages where pip finds them."""
+    foreign = ("POETRY_", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+    for name in ("CONFIG", "CACHE", "DATA"):
+        env[f"POETRY_{name}_DIR"] = str(home / "poetry" / name.lower())
+    commands = home / "venv" / BIN
+    env["PATH"] = os.pathsep.join([str(commands), env.get("PATH", os.defpath)])
+    # Not every index has the JSON release pages that Poetry reads by itself; all have the simple one.
+    ask = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+    index = os.environ.get("PIP_INDEX_URL") or output([str(commands / "python"), "-c", ask])
+    env["POETRY_PYPI_MIRROR_URL"] = index
+    return env
+
+
+def test(home: Path, env: dict[str, str], rest: list[str]) -> int:
+    """Run every check, the rest of the command line going to pytest."""
+    checks = [
+        ["ruff", "check", ".", "templates/project"],
+        ["ruff", "format", "--check", ".", "templates/project"],
+        ["mypy"],
+        ["pytest", "--cov", *rest],
+    ]
+    failed = []
+    for name, *arguments in checks:
+        command = [str(home / "venv" / BIN / "python"), "-m", name, *arguments]
+        with timed(name if name == "pytest" else " ".join([name, *arguments])):
+            if subprocess.run(command, cwd=HERE, env=env, check=False).returncode != 0:
+                failed.append(name)
+    print(f"Failed: {', '.join(failed)}" if failed else "All checks passed.", flush=True)
+    return 1 if failed else 0
+
+
+def demo(home: Path, env: dict[str, str]) -> int:
+    """The main job on real data, from nothing to a prediction over HTTP that equals Python's."""
+    folder = Path(tempfile.mkdtemp(prefix="poetry-ml-demo-"))
+    project = folder / "churn"
+    poetry = [str(home / "venv" / BIN / "poetry")]
+    steps = {
+        "poetry ml new churn": [*poetry, "ml", "new", str(project)],
+        "poetry ml train": [*poetry, "ml", "train"],
+        "poetry ml evaluate": [*poetry, "ml", "evaluate"],
+        f"poetry ml predict '{ROWS}'": [*poetry, "ml", "predict", ROWS],
+        "poetry build": [*poetry, "build"],
+    }
+    for title, command in steps.items():
+        with timed(title):
+            run(command, cwd=project if project.exists() else folder, env=env)
+    python = folder / "clean" / BIN / "python"
+    with timed("Install the wheel in a clean virtual environment"):
+        (wheel,) = (project / "dist").glob("*.whl")
+        run([str(home / "venv" / BIN / "python"), "-m", "venv", str(folder / "clean")])
+        run([str(python), "-m", "pip", "install", "--quiet", str(wheel)])
+    with timed("Predict over HTTP what Python predicts"):
+        compare(python, folder)
+    print(f"\nThe project is in {project}")
+    return 0
+
+
+def compare(python: Path, folder: Path) -> None:
+    """Serve the installed wheel, and hold its answer against the one of its Python."""
+    ask = (
+        "import msgspec; from churn.models.model import Model, Penguin;"
+        f"rows = msgspec.json.decode('{ROWS}', type=list[Penguin]);"
+        "print(msgspec.json.encode(Model().predict(rows)).decode())"
+    )
+    expected = json.loads(output([str(python), "-c", ask], cwd=folder))
+    serve = [str(python), "-m", "churn", "serve", "--port", "0"]
+    with subprocess.Popen(serve, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        said = server.stdout.readline()
+        found = re.search(r"http://\S+:\d+", said)
+        if not found:
+            raise SystemExit(f"The server did not start: {said}")
+        try:
+            request = urllib.request.Request(
+                f"{found[0]}/predict",
+                data=f'{{"data": {ROWS}}}'.encode(),
+                headers={"Content-Type": "application/json"},
+            )
+            with urllib.request.urlopen(request, timeout=10) as response:
+                answer = json.load(response)["predictions"]
+        finally:
+            server.send_signal(signal.SIGTERM)
+    print(f"Python: {expected}\nHTTP:   {answer}")
+    if answer != expected or server.returncode != 0:
+        raise SystemExit("They differ, or the server did not stop well.")
+
+
+@contextmanager
+def timed(title: str) -> Iterator[None]:
+    """Print what is done, and how long it took."""
+    print(f"\n=== {title}", flush=True)
+    start = time.monotonic()
+    yield
+    print(f"--- {time.monotonic() - start:.1f} s", flush=True)
+
+
+def run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+    """Run a command that must succeed."""
+    done = subprocess.run(command, cwd=cwd, env=env, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}")
+
+
+def output(command: list[str], cwd: Path | None = None) -> str:
+    """What a command that must succeed prints."""
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}")
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""A real Poetry, and one real project that the tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from poetry_ml_plugin import venv
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ROWS = '[{"island": "Dream", "bill_length_mm": 49.5, "body_mass_g": 3800}]'
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run(
+    *command: str | Path,
+    cwd: Path,
+    code: int = 0,
+    env: dict[str, str] | None = None,
+    text: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, hold its exit code against `code`, and return what it printed."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        input=text,
+        stdin=subprocess.DEVNULL if text is None else None,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def poetry(*words: str | Path, cwd: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the Poetry that the plugin is installed in."""
+    return run(sys.executable, "-m", "poetry", *words, cwd=cwd, **options)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Churn:
+    """A project that `poetry ml new churn` made, installed and trained."""
+
+    root: Path
+    python: Path
+    said: str
+
+    def verb(
+        self, *words: str, code: int = 0, cwd: Path | None = None, **options: object
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `python -m churn` as the project's virtualenv does, on the code in `cwd`."""
+        cwd = cwd or self.root
+        env = {"PYTHONPATH": str(cwd / "src")}
+        command = (self.python, "-m", "churn", *words)
+        return run(*command, cwd=cwd, code=code, env=env, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def churn(tmp_path_factory: pytest.TempPathFactory) -> Churn:
+    """Made once: read it, and take `copy` to change it."""
+    folder = tmp_path_factory.mktemp("made")
+    identity = {
+        f"GIT_{role}_{what}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))
+    }
+    done = poetry("ml", "new", "churn", cwd=folder, env=identity)
+    env = venv.find(folder / "churn")
+    assert env is not None
+    return Churn(folder / "churn", Path(env.python), done.stdout)
+
+
+@pytest.fixture
+def copy(churn: Churn, tmp_path: Path) -> Path:
+    """The shared project's files in a folder of the test's own."""
+    target = tmp_path / "churn"
+    shutil.copytree(churn.root, target, ignore=shutil.ignore_patterns(".git", "dist"))
+    return target
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plugin's own wheel."""
+    dist = tmp_path_factory.mktemp("dist")
+    poetry("build", "--format", "wheel", "--output", dist, cwd=REPOSITORY)
+    (built,) = dist.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="session")
+def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Path]]:
+    """Makes clean virtual environments with these things installed, and gives their Python."""
+
+    def make(*requirements: str | Path) -> Path:
+        folder = tmp_path_factory.mktemp("clean")
+        run(sys.executable, "-m", "venv", folder, cwd=folder)
+        python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+        run(python, "-m", "pip", "install", "--quiet", *requirements, cwd=folder)
+        return python
+
+    yield make

@@ -1,0 +1,157 @@
+"""The generated project: it passes its own checks, and says clearly what is wrong with what it is given."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROWS, Churn, run
+
+
+def test_its_own_tests_pass(churn: Churn) -> None:
+    done = run(churn.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=churn.root)
+    assert "passed" in done.stdout
+
+
+def test_it_lints_and_is_formatted(churn: Churn) -> None:
+    run(churn.python, "-m", "ruff", "check", "--no-cache", cwd=churn.root)
+    run(churn.python, "-m", "ruff", "format", "--check", "--no-cache", cwd=churn.root)
+
+
+def test_it_type_checks(churn: Churn, tmp_path: Path) -> None:
+    options = ["--python-executable", str(churn.python), "--cache-dir", str(tmp_path)]
+    run(sys.executable, "-m", "mypy", *options, cwd=churn.root)
+
+
+def test_runtime_dependencies_carry_no_training_library(churn: Churn) -> None:
+    text = (churn.root / "pyproject.toml").read_text()
+    runtime = text[text.index("dependencies = [") : text.index("]\n\n[project.scripts]")]
+    assert not re.search("scikit|skl2onnx|pandas", runtime)
+
+
+def test_no_line_of_it_knows_the_plugin(churn: Churn) -> None:
+    for path in churn.root.rglob("*.py"):
+        assert "poetry_ml_plugin" not in path.read_text(), path
+
+
+def test_two_trainings_give_the_same_model(churn: Churn, copy: Path) -> None:
+    name = "src/churn/artifacts/model.onnx"
+    churn.verb("train", cwd=copy)
+    assert (copy / name).read_bytes() == (churn.root / name).read_bytes()
+
+
+def test_metrics_are_in_the_report_and_in_the_manifest(churn: Churn, copy: Path) -> None:
+    (copy / "reports/metrics.json").unlink()
+    churn.verb("evaluate", cwd=copy)
+    metrics = json.loads((copy / "reports/metrics.json").read_text())
+    manifest = json.loads((copy / "src/churn/artifacts/manifest.json").read_text())
+    assert manifest["run"]["metrics"] == metrics
+    assert metrics["accuracy"] > 0.95
+
+
+def test_the_manifest_says_where_the_model_comes_from(churn: Churn) -> None:
+    run_of = json.loads((churn.root / "src/churn/artifacts/manifest.json").read_text())["run"]
+    assert set(run_of["data"]) == {"data/raw/penguins.csv"}
+    assert run_of["config"]["seed"] == 20
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["predict", '[{"island": "Atlantis"}]'], r"Atlantis.*\$\[0\]\.island"),
+        (["predict", '[{"island": "Dream"}, {"island": "Dream", "sex": 3}]'], r"\$\[1\]\.sex"),
+        (["predict", "[{"], "truncated"),
+        (["predict", "no-such.csv"], "no-such.csv cannot be read"),
+        (["train", "--set", "tres=3"], 'unknown key "tres". Did you mean "trees"'),
+        (["train", "--set", "trees=many"], "trees"),
+        (["train", "--set", "trees=0"], "trees"),
+        (["train", "--set", "data=raw/none.csv"], "none.csv is missing"),
+        (["train", "--set", "tolerance=1e-12"], "Nothing was saved"),
+        (["serve", "--port", "99999"], "port"),
+    ],
+)
+def test_bad_input_is_one_sentence(churn: Churn, copy: Path, words: list[str], said: str) -> None:
+    before = (copy / "src/churn/artifacts/manifest.json").read_bytes()
+    done = churn.verb(*words, cwd=copy, code=1)
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.strip().count("\n") == 0
+    assert re.search(said, done.stderr)
+    assert (copy / "src/churn/artifacts/manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("tres: 3", 'train.yaml: unknown key "tres". Did you mean "trees"'),
+        ("seed: many", "train.yaml.*seed"),
+        ("data: [", "train.yaml cannot be read"),
+    ],
+)
+def test_a_wrong_configuration_names_file_and_key(
+    churn: Churn, copy: Path, line: str, said: str
+) -> None:
+    with (copy / "configs/train.yaml").open("a") as file:
+        file.write(f"{line}\n")
+    assert re.search(said, churn.verb("train", cwd=copy, code=1).stderr, re.DOTALL)
+
+
+def test_the_environment_wins_over_the_file_and_names_itself(churn: Churn, copy: Path) -> None:
+    env = {"PYTHONPATH": str(copy / "src"), "CHURN_TRAIN_TREES": "three"}
+    done = run(churn.python, "-m", "churn", "train", cwd=copy, code=1, env=env)
+    assert "$CHURN_TRAIN_TREES" in done.stderr
+    run(churn.python, "-m", "churn", "train", cwd=copy, env={**env, "CHURN_TRAIN_TREES": "3"})
+    manifest = json.loads((copy / "src/churn/artifacts/manifest.json").read_text())
+    assert manifest["run"]["config"]["trees"] == 3
+
+
+def test_defaults_of_the_service_are_those_of_its_file(churn: Churn) -> None:
+    ask = (
+        "import msgspec, churn.config as c; from churn.service.server import ServeConfig as S;"
+        "assert c.load('serve', S, environ={}) == S(); print(sorted(S.__struct_fields__)); import yaml;"
+        "print(sorted(yaml.safe_load(open('configs/serve.yaml'))))"
+    )
+    fields, keys = run(churn.python, "-c", ask, cwd=churn.root).stdout.splitlines()
+    assert fields == keys
+
+
+def test_a_missing_artifact_says_how_to_get_it(churn: Churn, copy: Path) -> None:
+    (copy / "src/churn/artifacts/model.onnx").unlink()
+    assert 'Run "python -m churn train"' in churn.verb("predict", ROWS, cwd=copy, code=1).stderr
+    assert "model.onnx is missing" in churn.verb("verify", cwd=copy, code=1).stderr
+    shutil.rmtree(copy / "src/churn/artifacts")
+    assert "no trained model" in churn.verb("serve", cwd=copy, code=1).stderr
+
+
+def test_verify_names_every_violation_at_once(churn: Churn, copy: Path) -> None:
+    artifacts = copy / "src/churn/artifacts"
+    (artifacts / "model.onnx").write_bytes(b"changed")
+    (artifacts / "classes.json").unlink()
+    (artifacts / "more.onnx").write_bytes(b"unlisted")
+    said = churn.verb("verify", cwd=copy, code=1).stderr
+    for words in ("model.onnx differs", "classes.json is missing", "more.onnx is not in"):
+        assert words in said
+
+
+def test_rows_come_from_files_and_standard_input(churn: Churn, tmp_path: Path) -> None:
+    table = "id,island,body_mass_g,sex\n7,Dream,3800,NA\n8,Biscoe,5000,male\n"
+    (tmp_path / "rows.csv").write_text(table)
+    scored = churn.verb("predict", str(tmp_path / "rows.csv")).stdout
+    assert scored.startswith("id,island,body_mass_g,sex,prediction.species,prediction.prob")
+    assert [line.split(",")[0] for line in scored.splitlines()[1:]] == ["7", "8"]
+    assert churn.verb("predict", "-", text=table).stdout == scored
+    (tmp_path / "rows.json").write_text(ROWS)
+    assert (
+        churn.verb("predict", str(tmp_path / "rows.json")).stdout
+        == churn.verb("predict", ROWS).stdout
+    )
+
+
+def test_whisks_untyped_model_is_taken(churn: Churn, copy: Path) -> None:
+    (copy / "src/churn/models/model.py").write_text(
+        "class Model:\n    def predict(self, data):\n        return [sum(row) for row in data]\n"
+    )
+    assert json.loads(churn.verb("predict", "[[0, 1], [2, 3]]", cwd=copy).stdout) == [1, 5]

@@ -1,0 +1,134 @@
+"""The plugin in Poetry: lazy, helpful, and never the reason why another command fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, poetry, run
+
+from poetry_ml_plugin import venv
+
+ACTIVATE = """
+import sys
+from poetry.console.application import Application
+from poetry.plugins.application_plugin import ApplicationPlugin
+before = set(sys.modules)
+from poetry_ml_plugin.plugin import MLPlugin
+MLPlugin().activate(Application())
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_activation_imports_names_only(tmp_path: Path) -> None:
+    done = run(sys.executable, "-c", ACTIVATE, cwd=tmp_path)
+    assert done.stdout.split() == [
+        "poetry_ml_plugin",
+        "poetry_ml_plugin.commands",
+        "poetry_ml_plugin.plugin",
+    ]
+
+
+def test_ml_lists_the_commands(tmp_path: Path) -> None:
+    done = poetry("ml", cwd=tmp_path)
+    assert "poetry ml new" in done.stdout
+    assert "Serves the model over HTTP." in done.stdout
+    assert "ml new" in poetry("list", cwd=tmp_path).stdout
+    assert "--no-train" in poetry("ml", "new", "--help", cwd=tmp_path).stdout
+    assert "virtualenv" in poetry("ml", "train", "--help", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("trian", "poetry ml train"), ("server", "poetry ml serve"), ("zzz", 'See "poetry ml"')],
+)
+def test_an_unknown_command_gets_a_suggestion(tmp_path: Path, typed: str, meant: str) -> None:
+    done = poetry("ml", typed, cwd=tmp_path, code=1)
+    assert meant in done.stderr
+
+
+@pytest.mark.parametrize("module", ["commands/__init__.py", "commands/command.py", "errors.py"])
+def test_a_broken_plugin_does_not_break_poetry(tmp_path: Path, module: str) -> None:
+    shutil.copytree(REPOSITORY / "poetry_ml_plugin", tmp_path / "poetry_ml_plugin")
+    (tmp_path / "poetry_ml_plugin" / module).write_text("import no_such_module\n")
+    env = {"PYTHONPATH": str(tmp_path)}
+    assert "Poetry (version" in poetry("--version", cwd=tmp_path, env=env).stdout
+    done = poetry("new", "other", cwd=tmp_path, env=env)
+    assert (tmp_path / "other/pyproject.toml").exists()
+    if module == "commands/__init__.py":
+        assert "poetry-ml-plugin is off: ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["train"], ["serve"], ["predict", "[]"]])
+def test_a_verb_outside_an_ml_project_says_what_to_do(tmp_path: Path, words: list[str]) -> None:
+    done = poetry("ml", *words, cwd=tmp_path, code=1)
+    assert done.stderr.strip().count("\n") == 0
+    assert "poetry ml new NAME" in done.stderr
+
+
+def test_a_corrupt_pyproject_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project\n")
+    done = poetry("ml", "train", cwd=tmp_path, code=1)
+    assert "Traceback" not in done.stderr
+    assert "pyproject.toml" in done.stderr
+
+
+def test_poetry_builds_other_projects_as_ever(tmp_path: Path) -> None:
+    poetry("new", "other", cwd=tmp_path)
+    poetry("build", cwd=tmp_path / "other")
+    assert len(list((tmp_path / "other/dist").iterdir())) == 2
+
+
+def test_execute_gives_the_process_away_where_it_can() -> None:
+    given: list[object] = []
+
+    def replace(path: str, command: list[str]) -> int:
+        given.extend([path, command])
+        return 7
+
+    code = venv.execute(Path("/v/python"), ["-m", "churn"], windows=False, replace=replace)
+    assert code == 7
+    assert given == [str(Path("/v/python")), [str(Path("/v/python")), "-m", "churn"]]
+
+
+def test_execute_waits_on_windows() -> None:
+    assert venv.execute(Path(sys.executable), ["-c", "raise SystemExit(3)"], windows=True) == 3
+
+
+def test_poetrys_own_virtualenv_is_not_taken_for_the_projects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
+    venv.leave_own()
+    assert "VIRTUAL_ENV" not in os.environ
+    monkeypatch.setenv("VIRTUAL_ENV", "/somewhere/else")
+    venv.leave_own()
+    assert os.environ["VIRTUAL_ENV"] == "/somewhere/else"
+
+
+def test_a_fresh_poetry_takes_the_wheel_and_lets_it_go(
+    tmp_path: Path, wheel: Path, clean_python: Callable[..., Path]
+) -> None:
+    version = subprocess.check_output([sys.executable, "-m", "poetry", "--version"], text=True)
+    number = version.split()[-1].rstrip(")")
+    python = clean_python(f"poetry=={number}")
+    home = {f"POETRY_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA")}
+    # Poetry lets no plugin work on itself, so the simple index is named as a source of its own.
+    index = os.environ["POETRY_PYPI_MIRROR_URL"]
+    source = f'[[tool.poetry.source]]\nname = "simple"\nurl = "{index}"\npriority = "primary"\n'
+    (tmp_path / "CONFIG").mkdir()
+    (tmp_path / "CONFIG/pyproject.toml").write_text(source)
+
+    def fresh(*words: str | Path) -> str:
+        return run(python, "-m", "poetry", *words, cwd=tmp_path, env=home).stdout
+
+    fresh("self", "add", wheel)
+    fresh("ml", "new", "churn", "--no-install")
+    assert (tmp_path / "churn/src/churn/models/model.py").exists()
+    fresh("self", "remove", "poetry-ml-plugin")
+    assert "ml new" not in fresh("list")
