@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Develop the plugin: `dev.py demo` shows the main job on real data, `dev.py test` runs every check.
+"""Develop the plugin: `dev.py demo` shows the main job on real data, `dev.py test` runs every
+check, `dev.py bench NAME` measures.
 
 It needs Python 3.10 or newer and git, and makes what else it needs below .dev/: a virtual environment
 with Poetry and this plugin, and Poetry's folders, away from those of the user.
@@ -31,13 +32,15 @@ ROWS = '[{"island": "Dream", "bill_length_mm": 49.5, "body_mass_g": 3800, "sex":
 def main() -> int:
     """Run one command, and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["demo", "test"])
+    parser.add_argument("command", choices=["demo", "test", "bench"])
     parser.add_argument("--python", default=sys.executable, help="the interpreter to use")
     parser.add_argument("--poetry", default="", help="the version of Poetry to use (the newest)")
     options, rest = parser.parse_known_args()
     home = prepare(options.python, options.poetry)
     env = environment(home)
-    return demo(home, env) if options.command == "demo" else test(home, env, rest)
+    if options.command == "demo":
+        return demo(home, env)
+    return test(home, env, rest) if options.command == "test" else bench(home, env, rest)
 
 
 def prepare(python: str, poetry: str) -> Path:
@@ -90,6 +93,15 @@ def test(home: Path, env: dict[str, str], rest: list[str]) -> int:
                 failed.append(name)
     print(f"Failed: {', '.join(failed)}" if failed else "All checks passed.", flush=True)
     return 1 if failed else 0
+
+
+def bench(home: Path, env: dict[str, str], rest: list[str]) -> int:
+    """Run one of benchmarks/, named by the first word; the others are its own."""
+    if not rest:
+        raise SystemExit("Name a benchmark: see benchmarks/README.md")
+    script = HERE / "benchmarks" / f"{rest[0]}.py"
+    command = [str(home / "venv" / BIN / "python"), str(script), *rest[1:]]
+    return subprocess.run(command, env=env, check=False).returncode
 
 
 def demo(home: Path, env: dict[str, str]) -> int:
