@@ -52,9 +52,9 @@ def prepare(python: str, poetry: str) -> Path:
     if stamp.exists() and stamp.read_text() == wanted:
         return home
     with timed(f"Prepare {home.relative_to(HERE)}"):
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(home / "venv", ignore_errors=True)  # not the caches beside it
         run([python, "-m", "venv", str(home / "venv")])
-        pip = [str(home / "venv" / BIN / "python"), "-m", "pip", "install", "--quiet"]
+        pip = [str(home / "venv" / BIN / "python"), "-m", "pip", "install", "-qq"]
         run([*pip, "--upgrade", "pip>=25.1"], cwd=HERE)
         wish = f"poetry=={poetry}" if poetry else "poetry"
         run([*pip, "--upgrade", wish, "--editable", ".", "--group", "dev"], cwd=HERE)

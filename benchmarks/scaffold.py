@@ -24,7 +24,9 @@ def main() -> None:
         folder = Path(name)
         bare = bare_poetry(folder)
         ours = [sys.executable, "-m", "poetry"]
-        print(f"Poetry {version('poetry')}, Python {sys.version.split()[0]}, {os.cpu_count()} cores\n")
+        print(
+            f"Poetry {version('poetry')}, Python {sys.version.split()[0]}, {os.cpu_count()} cores\n"
+        )
         pairs = [(cpu([*bare, "--version"]), cpu([*ours, "--version"])) for _ in range(PAIRS)]
         show("poetry --version, CPU s", "without", "with the plugin", pairs)
         pairs = [
@@ -65,7 +67,9 @@ def show(title: str, one: str, other: str, pairs: list[tuple[float, float]]) -> 
 
 def full(ours: list[str], folder: Path) -> None:
     """`poetry ml new` with a warm cache, whole and by step."""
-    subprocess.run([*ours, "ml", "new", str(folder / "warm")], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*ours, "ml", "new", str(folder / "warm")], check=True, stdout=subprocess.DEVNULL
+    )
     print(f"\npoetry ml new, warm cache, wall s ({FULL_RUNS} runs)")
     for n in range(FULL_RUNS):
         start = time.monotonic()

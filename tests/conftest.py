@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from serving import Service, service
 
 from poetry_ml_plugin import venv
 
@@ -79,6 +80,14 @@ def churn(tmp_path_factory: pytest.TempPathFactory) -> Churn:
     env = venv.find(folder / "churn")
     assert env is not None
     return Churn(folder / "churn", Path(env.python), done.stdout)
+
+
+@pytest.fixture(scope="session")
+def served(churn: Churn) -> Iterator[Service]:
+    """The shared project, served by two workers: for questions that leave it as it is."""
+    command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "2"]
+    with service(command, churn.root) as running:
+        yield running
 
 
 @pytest.fixture

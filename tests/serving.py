@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -22,6 +25,7 @@ class Service:
 
     process: subprocess.Popen[str]
     url: str
+    log: list[str]
 
     def get(self, path: str) -> Any:
         """What the service answers to GET, as JSON."""
@@ -40,6 +44,42 @@ class Service:
             is_json = "json" in error.headers.get("Content-Type", "")
             return error.code, json.loads(content) if is_json else content.decode()
 
+    def request(
+        self, method: str, path: str, body: bytes = b"", **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of an answer. Underscores in the headers' names are dashes."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body or None, named)
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read()
+        finally:
+            connection.close()
+
+    def raw(self, sent: bytes, seconds: float = 10) -> bytes:
+        """All that comes back for these bytes until the connection is closed, or time is up."""
+        received = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
+            connection.sendall(sent)
+            try:
+                while part := connection.recv(65536):
+                    received += part
+            except TimeoutError:
+                pass
+        return received
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rpartition(":")[2])
+
+    def workers(self) -> list[int]:
+        """The process ids of its workers."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        return [int(child) for child in children.read_text().split()]
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """The exit code after a signal."""
         self.process.send_signal(number)
@@ -48,7 +88,7 @@ class Service:
 
 @contextmanager
 def service(
-    command: Sequence[str | Path], cwd: Path, env: dict[str, str] | None = None
+    command: Sequence[object], cwd: Path, env: dict[str, str] | None = None
 ) -> Iterator[Service]:
     """A service that says its address on the first line, for as long as the block lasts."""
     with subprocess.Popen(
@@ -66,6 +106,10 @@ def service(
                 line = process.stdout.readline()
                 assert line, f"{command} ended: {said}"
                 said += line
-            yield Service(process, found[0])
+            # Its log must not fill the pipe, and the test may want to read it.
+            log: list[str] = [said]
+            reader = threading.Thread(target=lambda: log.extend(process.stdout or []), daemon=True)
+            reader.start()
+            yield Service(process, found[0], log)
         finally:
             process.kill()

@@ -110,7 +110,7 @@ def test_the_environment_wins_over_the_file_and_names_itself(churn: Churn, copy:
 
 def test_defaults_of_the_service_are_those_of_its_file(churn: Churn) -> None:
     ask = (
-        "import msgspec, churn.config as c; from churn.service.server import ServeConfig as S;"
+        "import msgspec, churn.config as c; from churn.service import ServeConfig as S;"
         "assert c.load('serve', S, environ={}) == S(); print(sorted(S.__struct_fields__)); import yaml;"
         "print(sorted(yaml.safe_load(open('configs/serve.yaml'))))"
     )

@@ -16,14 +16,14 @@ from serving import service
 
 SLOW = """
 import time
-from churn.service.server import ServeConfig, Server
+from churn.service import ServeConfig
+from churn.service.workers import Supervisor
 class Slow:
     def predict(self, data):
         time.sleep(data)
         return data
-server = Server(Slow(), ServeConfig(port=0))
-print("Serving at", server.url, flush=True)
-server.run()
+supervisor = Supervisor(Slow, ServeConfig(port=0, workers=2))
+supervisor.run(lambda url: print("Serving at", url, flush=True))
 """
 
 
@@ -65,7 +65,7 @@ def test_a_signal_finishes_what_is_in_flight(churn: Churn, number: int) -> None:
     with service([churn.python, "-c", SLOW], churn.root) as running:
         threads = [
             threading.Thread(
-                target=lambda: answers.append(running.post("/predict", b'{"data": 1}'))
+                target=lambda: answers.append(running.post("/predict", b'{"data": 0.3}'))
             )
             for _ in range(8)
         ]
@@ -75,7 +75,7 @@ def test_a_signal_finishes_what_is_in_flight(churn: Churn, number: int) -> None:
         assert running.stop(number) == 0
         for thread in threads:
             thread.join()
-    assert answers == [(200, {"predictions": 1})] * 8
+    assert answers == [(200, {"predictions": 0.3})] * 8
 
 
 def test_a_raising_model_is_a_500_that_tells_nothing(churn: Churn) -> None:

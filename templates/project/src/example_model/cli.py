@@ -1,11 +1,20 @@
 """The command line: train, evaluate, predict, serve, verify."""
 
+import csv
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
-from . import artifacts_dir, batch, config, manifest
+from . import artifacts_dir, config, manifest
 from .errors import ProjectError
+from .rows import KINDS, SUFFIXES
+from .service.schema import Schema
 
 
 class Commands(click.Group):
@@ -58,27 +67,37 @@ def evaluate(overrides: dict[str, str]) -> None:
 @main.command()
 @click.argument("rows", required=False)
 @click.option("--example", is_flag=True, help="Predict the model's own example rows.")
-def predict(rows: str | None, example: bool) -> None:
-    """Predict ROWS: JSON, a .json or .csv file, or - for standard input."""
+@click.option("--url", help="Ask the service at this address instead of the model here.")
+def predict(rows: str | None, example: bool, url: str | None) -> None:
+    """Predict ROWS: JSON, a .json, .jsonl or .csv file, or - for standard input."""
     if (rows is None) == (not example):
         raise click.UsageError("Give rows to predict (JSON, a file, or -), or --example.")
-    model = _model()
-    click.echo(batch.predict_examples(model) if rows is None else batch.predict(model, rows))
+    if rows is None:
+        model = _model()
+        click.echo(_pretty(Schema.encode(model.predict(model.examples))))
+        return
+    body, kind = _read(rows)
+    answer = _ask(url, body, kind) if url else _predict(body, kind)
+    click.echo(_pretty(answer) if kind == "application/json" else answer, nl=False)
 
 
 @main.command()
 @click.option("--host", help="Address to listen on; 0.0.0.0 to be reached from other machines.")
 @click.option("--port", envvar="PORT", help="Port to listen on; 0 for any free one. [$PORT]")
+@click.option("--workers", envvar="WEB_CONCURRENCY", help="Processes. [$WEB_CONCURRENCY]")
+@click.option("--reload", is_flag=True, help="Start anew when the code or an artifact changes.")
 @settings_option
-def serve(host: str | None, port: str | None, overrides: dict[str, str]) -> None:
+def serve(reload: bool, overrides: dict[str, str], **options: str | None) -> None:
     """Serve the model over HTTP as configs/serve.yaml says."""
-    from .service.server import ServeConfig, Server
+    from .service import ServeConfig
+    from .service.workers import Supervisor
 
-    options = {"host": host, "port": port}
-    overrides |= {key: value for key, value in options.items() if value is not None}
-    server = Server(_model(), config.load("serve", ServeConfig, overrides))
-    click.echo(f"Serving at {server.url} (try {server.url}/openapi.json). Stop with Ctrl-C.")
-    server.run()
+    chosen = {key: value for key, value in options.items() if value is not None}
+    settings = config.load("serve", ServeConfig, overrides | chosen)
+    watched = Path(__file__).parent if reload else None
+    Supervisor(_model, settings, manifest.watch(), watched).run(
+        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C.")
+    )
 
 
 @main.command()
@@ -90,6 +109,48 @@ def verify() -> None:
     if violations:
         raise ProjectError(f"{len(violations)} violations in {artifacts_dir}.")
     click.echo(f"{len(manifest.read().artifacts)} artifacts are as they were saved.")
+
+
+def _read(source: str) -> tuple[bytes, str]:
+    """What to predict, and its media type."""
+    if source.lstrip()[:1] in ("[", "{"):
+        return source.encode(), "application/json"
+    try:
+        body = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise ProjectError(
+            f"{source} cannot be read: {error.strerror}. "
+            "Give JSON rows, a .json, .jsonl or .csv file, or - for standard input."
+        ) from error
+    looks_json = body.lstrip()[:1] in (b"[", b"{")
+    return body, SUFFIXES.get(Path(source).suffix, "application/json" if looks_json else "text/csv")
+
+
+def _predict(body: bytes, kind: str) -> bytes:
+    model = _model()
+    try:
+        data, render = KINDS[kind](Schema.of(model), body)
+    except (msgspec.DecodeError, ValueError, csv.Error) as error:
+        raise ProjectError(f"These rows do not fit the model: {error}") from error
+    return render(model.predict(data))
+
+
+def _ask(url: str, body: bytes, kind: str) -> bytes:
+    headers = {"Content-Type": kind}
+    if key := os.environ.get(f"{__package__}_API_KEY".upper()):
+        headers["Authorization"] = f"Bearer {key}"
+    request = urllib.request.Request(f"{url.rstrip('/')}/invocations", body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return bytes(response.read())
+    except urllib.error.HTTPError as error:
+        raise ProjectError(f"{url} answered {error.code}: {error.read().decode()}") from error
+    except OSError as error:
+        raise ProjectError(f"{url} cannot be reached: {error}") from error
+
+
+def _pretty(content: bytes) -> bytes:
+    return msgspec.json.format(content) + b"\n"
 
 
 def _model() -> Any:

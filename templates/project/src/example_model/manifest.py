@@ -105,6 +105,30 @@ def verify(folder: Path = artifacts_dir) -> list[str]:
     ]
 
 
+def watch(folder: Path = artifacts_dir) -> Callable[[], bool]:
+    """A question that may be asked often: whether an artifact has come to differ from its manifest.
+
+    Files are read again only after one has changed.
+    """
+
+    def stamps() -> dict[str, tuple[int, int]]:
+        found = ((path.name, path.stat()) for path in folder.iterdir())
+        return {name: (stat.st_mtime_ns, stat.st_size) for name, stat in found}
+
+    known, violated = stamps(), False
+
+    def differs() -> bool:
+        nonlocal known, violated
+        try:
+            if (now := stamps()) != known:
+                violated, known = bool(verify(folder)), now
+        except (OSError, ProjectError):
+            return True
+        return violated
+
+    return differs
+
+
 def record(
     config: Mapping[str, Any],
     data: Iterable[Path],

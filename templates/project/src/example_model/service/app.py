@@ -1,48 +1,185 @@
-"""The WSGI application: addresses, and what an error looks like."""
+"""The WSGI application: addresses, doors, and what an error looks like."""
 
+import hashlib
+import hmac
 import logging
+import os
+import secrets
+import sys
+import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import falcon
 import msgspec
 
-from . import openapi
-from .resources import Document, Live, Predict, Ready
-from .schema import Schema
+from . import ServeConfig
+from .batching import Batcher
+from .metrics import Metrics
+from .oip import Protocol
+from .resources import (
+    Document,
+    Exposition,
+    Invocations,
+    Live,
+    Page,
+    Prediction,
+    Ready,
+    Status,
+)
+from .schema import Schema, openapi
 
-DISTRIBUTION = "example-model"
+NAME = "example-model"
 PROBLEM_JSON = "application/problem+json"
-
+HEALTH = {"/ping", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
 WSGI = falcon.App[falcon.Request, falcon.Response]
 
 log = logging.getLogger(__name__)
 
 
-def create_app(model: Any, max_rows: int | None = None, ready: Ready | None = None) -> WSGI:
-    """A service of one model. Whoever runs it holds `ready`, and says there when it is draining."""
-    schema = Schema.of(model, max_rows)
-    examples = getattr(model, "examples", [])
-    document = openapi.document(DISTRIBUTION, version(DISTRIBUTION), schema, examples)
-    app = falcon.App()
-    app.add_route("/predict", Predict(model, schema))
-    app.add_route("/openapi.json", Document(document))
-    app.add_route("/health/live", Live())
-    app.add_route("/health/ready", ready or Ready())
-    app.set_error_serializer(_problem)
-    app.add_error_handler(Exception, _unexpected)
-    return app
+class Service:
+    """A model as a WSGI application, and what its server must know of it."""
+
+    def __init__(self, model: Any, settings: ServeConfig | None = None) -> None:
+        settings = settings or ServeConfig()
+        number = version(NAME)
+        schema = Schema.of(model, settings.max_rows)
+        together = getattr(model, "batch", True) and schema.row is not None
+        self.status = Status()
+        self.metrics = Metrics(NAME, number)
+        self.batcher = Batcher(
+            model.predict,
+            settings.max_batch if together else 1,
+            settings.max_rows,
+            self.metrics.batch,
+        )
+        examples = getattr(model, "examples", [])
+        document = openapi(NAME, number, schema, examples)
+        self.log = RequestLog(settings.log)
+        self.app: WSGI = falcon.App(middleware=[Observer(self.metrics, self.log), Doors(settings)])
+        self.app.req_options.strip_url_path_trailing_slash = True
+        if settings.cors_origins:
+            origins = [origin.strip() for origin in settings.cors_origins.split(",")]
+            allowed = "*" if "*" in origins else origins
+            self.app.add_middleware(falcon.CORSMiddleware(allow_origins=allowed))
+        self.app.add_route("/", Page())
+        self.app.add_route("/predict", Prediction(schema, self.predict))
+        self.app.add_route("/invocations", Invocations(schema, self.predict))
+        self.app.add_route("/openapi.json", Document(document))
+        self.app.add_route("/metrics", Exposition(self.metrics))
+        self.app.add_route("/health/live", Live())
+        for path in ("/health/ready", "/ping"):
+            self.app.add_route(path, Ready(self.status))
+        Protocol(NAME, number, schema, self.predict, self.status).add_to(self.app)
+        self.app.set_error_serializer(_problem)
+        self.app.add_error_handler(Exception, _unexpected)
+
+    def predict(self, rows: Any) -> Any:
+        """The model's answers, in a batch with those for others who ask at this moment."""
+        answers = self.batcher.predict(rows)
+        self.metrics.predictions(answers)
+        return answers
+
+
+class Doors:
+    """Lets in only who has a key, where there are keys."""
+
+    def __init__(self, settings: ServeConfig) -> None:
+        self._given = settings.api_keys
+        self._file = Path(settings.api_keys_file) if settings.api_keys_file else None
+        self._seen = -1
+        self._digests: list[bytes] = []
+        self._read()
+
+    def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
+        if request.path in HEALTH or request.path == "/" or request.method == "OPTIONS":
+            return
+        self._read()
+        if self._file is None and not self._digests:
+            return
+        scheme, _, key = (request.get_header("Authorization") or "").partition(" ")
+        if scheme.lower() != "bearer":
+            key = request.get_header("X-API-Key") or ""
+        digest = hashlib.sha256(key.strip().encode()).digest()
+        # Every key is compared, so that the time does not tell which was near.
+        if sum(hmac.compare_digest(digest, known) for known in self._digests) == 0:
+            raise falcon.HTTPUnauthorized(
+                description="Send a key, as Authorization: Bearer KEY or as X-API-Key: KEY.",
+                challenges=["Bearer"],
+            )
+
+    def _read(self) -> None:
+        keys = self._given.split(",")
+        if self._file is not None:
+            changed = self._file.stat().st_mtime_ns
+            if changed == self._seen:
+                return
+            keys += self._file.read_text(encoding="utf-8").splitlines()
+            self._seen = changed
+        known = [key.strip() for key in keys if key.strip()]
+        self._digests = [hashlib.sha256(key.encode()).digest() for key in known]
+
+
+class Observer:
+    """Numbers each request, times it, and logs it."""
+
+    def __init__(self, metrics: Metrics, log: "RequestLog") -> None:
+        self._metrics, self._log = metrics, log
+
+    def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
+        given = request.get_header("X-Request-ID") or ""
+        usable = given.isascii() and given.isprintable() and 0 < len(given) <= 128
+        request.context.id = given if usable else secrets.token_hex(8)
+        request.context.start = time.perf_counter()
+
+    def process_response(
+        self, request: falcon.Request, response: falcon.Response, resource: Any, succeeded: bool
+    ) -> None:
+        response.set_header("X-Request-ID", request.context.id)
+        response.set_header("X-Content-Type-Options", "nosniff")
+        seconds = time.perf_counter() - request.context.start
+        status = str(response.status_code)
+        self._metrics.request(request.uri_template or "other", status, seconds)
+        self._log(request.context.id, request.method, request.path, status, seconds)
+
+
+class RequestLog:
+    """A line on standard output for each request: JSON, or plain on a terminal."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        if kind == "auto":
+            self._kind = "plain" if sys.stdout.isatty() else "json"
+
+    def __call__(self, number: str, method: str, path: str, status: str, seconds: float) -> None:
+        if self._kind == "off":
+            return
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        took = round(seconds * 1000, 2)
+        if self._kind == "plain":
+            line = f"{now} {method} {quote(path)} {status} {took} ms".encode()
+        else:
+            fields = {"time": now, "id": number, "method": method, "path": path}
+            line = msgspec.json.encode({**fields, "status": int(status), "ms": took})
+        os.write(1, line + b"\n")  # in one piece, whatever other processes write
+
+
+def problem(status: int, title: str, detail: str | None = None) -> bytes:
+    """An error as RFC 9457 has it."""
+    fields = {"title": title, "status": status, "detail": detail}
+    return msgspec.json.encode({k: v for k, v in fields.items() if v is not None})
 
 
 def _problem(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError) -> None:
-    """RFC 9457."""
-    problem = {
-        "title": error.title,
-        "status": error.status_code,
-        "detail": error.description,
-    }
+    if request.path.startswith("/v2"):  # the protocol has its own form
+        response.content_type = falcon.MEDIA_JSON
+        response.data = msgspec.json.encode({"error": error.description or error.title})
+        return
     response.content_type = PROBLEM_JSON
-    response.data = msgspec.json.encode({k: v for k, v in problem.items() if v is not None})
+    title = (error.title or "").removeprefix(f"{error.status_code} ")
+    response.data = problem(error.status_code, title, error.description)
 
 
 def _unexpected(

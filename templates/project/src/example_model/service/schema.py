@@ -1,11 +1,20 @@
-"""What the model takes and gives, read off the annotations of its `predict`."""
+"""One schema from one signature: the annotations of the model's `predict` decode, check and describe."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
 MISSING = frozenset({"", "NA", "NaN", "nan", "null"})  # cells that stand for no value
+PROBLEM = {
+    "type": "object",
+    "required": ["title", "status"],
+    "properties": {
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+}
 
 
 class Schema:
@@ -16,10 +25,14 @@ class Schema:
     """
 
     def __init__(self, rows: Any, answers: Any, max_rows: int | None = None) -> None:
-        limited = Annotated[rows, msgspec.Meta(min_length=1, max_length=max_rows)]
         self.rows = rows
+        self.row = get_args(rows)[0] if get_origin(rows) is list else None
+        self.answer = get_args(answers)[0] if get_origin(answers) is list else Any
+        self.limited = Annotated[rows, msgspec.Meta(min_length=1, max_length=max_rows)]
+        if self.row is None:
+            self.limited = rows
         self.request = msgspec.defstruct(
-            "Request", [("data", rows if rows is Any else limited)], forbid_unknown_fields=True
+            "Request", [("data", self.limited)], forbid_unknown_fields=True
         )
         self.response = msgspec.defstruct("Response", [("predictions", answers)])
         self._request_decoder = msgspec.json.Decoder(self.request)
@@ -31,40 +44,89 @@ class Schema:
         answers = hints.pop("return", Any)
         return cls(next(iter(hints.values()), Any), answers, max_rows)
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of a row's fields; none where rows are not msgspec Structs."""
+        return getattr(self.row, "__struct_fields__", ())
+
     def decode_request(self, body: bytes) -> Any:
         """The rows of {"data": rows}. Raises msgspec.DecodeError that names the row and the field."""
         return self._request_decoder.decode(body).data  # type: ignore[attr-defined]
 
-    def decode_rows(self, text: str) -> Any:
+    def decode_rows(self, body: bytes) -> Any:
         """Rows as JSON, bare or within {"data": rows}. Raises msgspec.DecodeError."""
-        if text.lstrip().startswith("{"):
-            return self.decode_request(text.encode())
-        return msgspec.json.decode(text, type=self.rows)
+        if body.lstrip().startswith(b"{"):
+            return self.decode_request(body)
+        return msgspec.json.decode(body, type=self.limited)
 
-    def convert_cells(self, cells: Sequence[Mapping[str, str]]) -> Any:
+    def convert(self, rows: Any, strict: bool = True) -> Any:
+        """Rows from plain lists and dicts. Raises msgspec.ValidationError."""
+        return msgspec.convert(rows, self.limited, strict=strict)
+
+    def convert_cells(self, cells: Sequence[Mapping[str, str | None]]) -> Any:
         """Rows from the cells of a table: text becomes numbers, columns of no field are left out.
 
         Raises msgspec.ValidationError that names the row and the field.
         """
-        fields = self.fields
-        kept = [
-            {k: v for k, v in row.items() if (not fields or k in fields) and v not in MISSING}
-            for row in cells
-        ]
-        return msgspec.convert(kept, self.rows, strict=False)
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The names of a row's fields; none where rows are not msgspec Structs."""
-        for kind in get_args(self.rows):
-            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-                return kind.__struct_fields__
-        return ()
+        if not self.fields:
+            return self.convert([list(row.values()) for row in cells], strict=False)
+        return self.convert(
+            [
+                {k: v for k, v in row.items() if k in self.fields and (v or "") not in MISSING}
+                for row in cells
+            ],
+            strict=False,
+        )
 
     @staticmethod
     def encode(value: Any) -> bytes:
         """Predictions as JSON; numpy's arrays and scalars included."""
         return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def openapi(title: str, version: str, schema: Schema, examples: Sequence[Any]) -> dict[str, Any]:
+    """The service as OpenAPI 3.1, with real rows as the example."""
+    types, components = msgspec.json.schema_components(
+        [schema.request, schema.response], ref_template="#/components/schemas/{name}"
+    )
+    request: dict[str, Any] = {"schema": types[0]}
+    if examples:
+        request["example"] = msgspec.to_builtins({"data": examples})
+    keys = {"type": "http", "scheme": "bearer", "description": "Where the service asks for keys"}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version},
+        "paths": {
+            "/predict": {
+                "post": {
+                    "operationId": "predict",
+                    "summary": "Predict one answer for each row",
+                    "security": [{}, {"key": []}],
+                    "requestBody": {"required": True, "content": {"application/json": request}},
+                    "responses": _responses("The predictions, in the order of the rows", types[1]),
+                }
+            },
+            "/health/live": {"get": _health("live", "The process answers")},
+            "/health/ready": {"get": _health("ready", "The model is loaded; work is welcome")},
+        },
+        "components": {
+            "schemas": {**components, "Problem": PROBLEM},
+            "securitySchemes": {"key": keys},
+        },
+    }
+
+
+def _health(name: str, summary: str) -> dict[str, Any]:
+    status = {"type": "object", "properties": {"status": {"type": "string"}}}
+    return {"operationId": name, "summary": summary, "responses": _responses("Yes", status)}
+
+
+def _responses(description: str, schema: Any) -> dict[str, Any]:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        "200": {"description": description, "content": {"application/json": {"schema": schema}}},
+        "default": {"description": "What was wrong", "content": problem},
+    }
 
 
 def _plain(value: Any) -> Any:

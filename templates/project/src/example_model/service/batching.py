@@ -1,0 +1,144 @@
+"""Predict for many requests in one call, without making the first of them wait."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+WORTH_WAITING = 0.0005  # seconds; a faster model gains nothing from a fuller batch
+LONGEST_WAIT = 0.005
+
+
+class _Ticket:
+    """One request's rows, and later its answer."""
+
+    __slots__ = ("answer", "error", "leads", "rows", "wake")
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+        self.answer: Any = None
+        self.error: Exception | None = None
+        self.leads = False
+        self.wake = threading.Lock()  # held until there is an answer, or the lead to take
+        self.wake.acquire()
+
+    def result(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+
+class Batcher:
+    """Calls `predict` from one thread at a time, which few models can do without.
+
+    The first request predicts at once, in its own thread. Those that arrive meanwhile queue, and the
+    oldest of them leads the next batch with all the others in it. A leader waits for more only if the
+    last batch had several requests, and no longer than a prediction takes.
+    """
+
+    def __init__(
+        self,
+        predict: Callable[[Any], Any],
+        max_batch: int = 64,
+        max_rows: int = 10_000,
+        observe: Callable[[int], None] = lambda rows: None,
+    ) -> None:
+        self._predict = predict
+        self._max_batch = max_batch
+        self._max_rows = max_rows
+        self._observe = observe
+        self._lock = threading.Lock()
+        self._more = threading.Condition(self._lock)
+        self._waiting: deque[_Ticket] = deque()
+        self._running = False
+        self._wanted = 0  # requests that the leader waits for
+        self._last = 1  # requests in the last batch
+        self._mean = 0.0  # seconds that a prediction takes, as a moving average
+        self.busy_since: float | None = None
+        """The time.monotonic() at which the running call of `predict` began, if one runs."""
+
+    @property
+    def depth(self) -> int:
+        """How many requests wait for their turn."""
+        return len(self._waiting)
+
+    def predict(self, rows: Any) -> Any:
+        """The answers for one request's rows. Raises what `predict` raises for these very rows."""
+        ticket = _Ticket(rows)
+        with self._lock:
+            leads = not self._running
+            if leads:
+                self._running = True
+            else:
+                self._waiting.append(ticket)
+                if len(self._waiting) >= self._wanted:
+                    self._more.notify()
+        if not leads:
+            ticket.wake.acquire()
+        if leads or ticket.leads:
+            self._lead(ticket)
+        return ticket.result()
+
+    def _lead(self, ticket: _Ticket) -> None:
+        with self._lock:
+            batch = self._gather(ticket)
+        start = self.busy_since = time.monotonic()
+        self._run(batch)
+        self._mean += (time.monotonic() - start - self._mean) / 5
+        self.busy_since = None
+        with self._lock:
+            self._last = len(batch)
+            if self._waiting:
+                successor = self._waiting.popleft()
+                successor.leads = True
+                successor.wake.release()
+            else:
+                self._running = False
+        for follower in batch[1:]:
+            follower.wake.release()
+
+    def _gather(self, ticket: _Ticket) -> list[_Ticket]:
+        """The next batch; the lock is held."""
+        if self._max_batch > 1 and self._last > 1 and self._mean > WORTH_WAITING:
+            self._wanted = self._last - 1
+            patience = min(self._mean, LONGEST_WAIT)
+            self._more.wait_for(lambda: len(self._waiting) >= self._wanted, patience)
+            self._wanted = 0
+        batch = [ticket]
+        rows = _count(ticket)
+        while self._waiting and len(batch) < self._max_batch:
+            rows += _count(self._waiting[0])
+            if rows > self._max_rows:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    def _run(self, batch: list[_Ticket]) -> None:
+        try:
+            self._answer(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].error = error
+            else:  # whose rows were to blame shows when each is asked alone
+                for ticket in batch:
+                    self._run([ticket])
+
+    def _answer(self, batch: Sequence[_Ticket]) -> None:
+        if len(batch) == 1:
+            batch[0].answer = self._predict(batch[0].rows)
+            self._observe(_count(batch[0]))
+            return
+        rows = [row for ticket in batch for row in ticket.rows]
+        answers = self._predict(rows)
+        if len(answers) != len(rows):
+            raise ValueError(f"predict gave {len(answers)} answers for {len(rows)} rows")
+        self._observe(len(rows))
+        start = 0
+        for ticket in batch:
+            ticket.answer = answers[start : start + len(ticket.rows)]
+            start += len(ticket.rows)
+
+
+def _count(ticket: _Ticket) -> int:
+    return len(ticket.rows) if isinstance(ticket.rows, list) else 1

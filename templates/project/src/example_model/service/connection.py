@@ -1,0 +1,162 @@
+"""What a connection may send, and for how long it may take: waitress, with stricter manners."""
+
+import re
+import secrets
+import time
+from contextlib import suppress
+from http import HTTPStatus
+from socket import SHUT_WR
+from typing import Any
+
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import Error
+
+from .app import PROBLEM_JSON, problem
+
+LINGER = 2.0  # seconds for a client that was refused to read why
+FOLDED = re.compile(rb"\r\n[ \t]")
+FRAMING = re.compile(rb"^(host|content-length|transfer-encoding)[ \t]*:", re.I | re.M)
+
+
+class Overloaded(Error):
+    """Too many requests wait already."""
+
+    code = 503
+    reason = "Service Unavailable"
+
+
+class Parser(HTTPRequestParser):
+    """Refuses requests that another program on the way may read otherwise."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        if FOLDED.search(header_plus):
+            raise ParsingError("A header is folded over two lines")
+        super().parse_header(header_plus)
+        names = [name.lower() for name in FRAMING.findall(header_plus)]
+        if names.count(b"host") != 1 and (self.version == "1.1" or b"host" in names):
+            raise ParsingError("There must be one Host header")
+        if names.count(b"content-length") + names.count(b"transfer-encoding") > 1:
+            raise ParsingError("The length of the body is given twice")
+
+
+class Task(WSGITask):
+    """Tells the client to open another connection where this server is about to leave."""
+
+    def start(self) -> None:
+        super().start()
+        if self.channel.server.leaving:
+            self.set_close_on_finish()
+
+
+class Refusal(ErrorTask):
+    """What waitress refuses, said as the application says it."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        number = secrets.token_hex(8)
+        body = problem(error.code, error.reason, error.body.strip())
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers += [("Content-Type", PROBLEM_JSON), ("X-Request-ID", number)]
+        if error.code == Overloaded.code:
+            self.response_headers.append(("Retry-After", "1"))
+        self.set_close_on_finish()
+        self.channel.lingers = True
+        self.content_length = len(body)
+        self.write(body)
+        self.channel.server.refused(number, self.request, error.code)
+
+
+class Channel(HTTPChannel):
+    """A connection on which nothing may take for ever."""
+
+    parser_class = Parser
+    task_class = Task
+    error_task_class = Refusal
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.since = time.monotonic()  # the first byte of a request, or the end of the last one
+        self.served = 0
+        self.answering = self.expired = self.lingers = False
+        self.half_closed = False
+        super().__init__(*arguments, **options)
+
+    def received(self, data: bytes) -> bool:
+        if self.request is None and not self.requests:
+            self.since = time.monotonic()
+            self.answering = False
+        return bool(super().received(data))
+
+    def write_soon(self, data: Any) -> int:
+        with self.outbuf_lock:
+            if self.expired:
+                raise ClientDisconnected
+            self.answering = True
+            return int(super().write_soon(data))
+
+    def readable(self) -> bool:
+        return self.half_closed or bool(super().readable())
+
+    def handle_read(self) -> None:
+        if self.half_closed:
+            self.recv(65_536)  # of no interest any more; the end of it closes the connection
+        else:
+            super().handle_read()
+
+    def handle_write(self) -> None:
+        if not (self.lingers and self.close_when_flushed):
+            return super().handle_write()
+        self._flush_exception(self._flush_some)
+        if not self.total_outbufs_len and not self.will_close:
+            # To close with bytes unread would take the answer away from the client.
+            self.close_when_flushed = False
+            self.half_closed = True
+            self.since = time.monotonic()
+            with suppress(OSError):
+                self.socket.shutdown(SHUT_WR)
+
+    def service(self) -> None:
+        super().service()
+        self.served += 1
+        self.since = time.monotonic()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing that was asked for is still to be answered."""
+        return not self.requests and not self.total_outbufs_len
+
+    def check_time(self, now: float) -> None:
+        """Close the connection, or answer 504 on it, where its time is up. For the main loop."""
+        settings = self.server.settings
+        spent = now - self.since
+        if self.half_closed:
+            self.will_close |= spent > LINGER
+        elif self.requests:
+            if spent > settings.predict_seconds:
+                self._expire()
+        elif self.request is None:
+            limit = settings.keep_alive_seconds if self.served else settings.header_seconds
+            self.will_close |= spent > limit
+        else:
+            in_body = self.request.headers_finished
+            limit = settings.body_seconds if in_body else settings.header_seconds
+            self.will_close |= spent > limit
+
+    def _expire(self) -> None:
+        """Answer in the place of the thread that still works on the request, or will."""
+        with self.outbuf_lock:
+            if self.answering or self.expired:
+                return
+            number = secrets.token_hex(8)
+            status = HTTPStatus.GATEWAY_TIMEOUT
+            body = problem(status, status.phrase, "The prediction took too long.")
+            head = (
+                f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\n"
+                f"Content-Length: {len(body)}\r\nContent-Type: {PROBLEM_JSON}\r\n"
+                f"X-Request-ID: {number}\r\n\r\n"
+            )
+            super().write_soon(head.encode() + body)
+            self._flush_exception(self._flush_some, do_close=False)
+            self.expired = self.close_when_flushed = True
+        self.server.refused(number, self.requests[0], status)

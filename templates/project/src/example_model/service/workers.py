@@ -1,0 +1,211 @@
+"""Several processes on one socket: started, watched, replaced, stopped."""
+
+import logging
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import ProjectError
+from . import ServeConfig
+
+TICK = 0.25
+CRASHES = 5  # of workers that lived less than YOUNG seconds, one after the other
+YOUNG = 5.0
+SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGCHLD")  # not all are on every system
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Loads the model once, and serves it from forked processes that share its memory.
+
+    SIGTERM and SIGINT finish what is in flight and end; SIGHUP loads the model again and, if that
+    succeeds, replaces the workers one generation by the next.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Any],
+        settings: ServeConfig,
+        violation: Callable[[], bool] = lambda: False,
+        watched: Path | None = None,
+    ) -> None:
+        self._load, self._settings, self._violation = load, settings, violation
+        self._watched = watched
+        self._model = load()
+        self._listening = _listen(settings)
+        self._workers: dict[int, float] = {}  # process id to time of its start
+        self._leaving: dict[int, float] = {}  # process id to the time when it is killed
+        self._crashes = 0
+        self._stopping = self._failed = False
+        self._signals = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+        self._shared = tempfile.mkdtemp(prefix="metrics-")
+
+    @property
+    def _url(self) -> str:
+        host, port = self._listening.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def run(self, announce: Callable[[str], None] = lambda url: None) -> None:
+        """Serve until a signal says to stop; `announce` is told the address once it may be used.
+
+        Raises ProjectError where no worker stays alive.
+        """
+        if not hasattr(os, "fork"):
+            from .server import Server
+
+            log.warning("This system cannot fork: one process serves.")
+            server = Server(self._model, self._settings, self._listening, self._violation)
+            signal.signal(signal.SIGINT, server.stop_all)
+            announce(self._url)
+            return server.run()
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = self._shared
+        # Imported once, for all workers to share; the metrics look for their folder on import.
+        from . import server  # noqa: F401
+
+        try:
+            self._supervise(announce)
+        finally:
+            shutil.rmtree(self._shared, ignore_errors=True)
+
+    def _supervise(self, announce: Callable[[str], None]) -> None:
+        # Signals are taken one at a time below, never in the middle of something.
+        self._inbox, outbox = socket.socketpair()
+        outbox.setblocking(False)
+        signal.set_wakeup_fd(outbox.fileno())
+        for number in self._signals:
+            signal.signal(number, lambda *_: None)
+        seen = _newest(self._watched)
+        self._start()
+        announce(self._url)
+        while self._workers or self._leaving:
+            ready, _, _ = select.select([self._inbox], [], [], TICK)
+            numbers = self._inbox.recv(64) if ready else b""
+            self._reap()
+            if self._stopping:
+                continue
+            if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+                self._stopping = True
+                self._retire(self._workers, signal.SIGUSR1)
+                continue
+            if signal.SIGHUP in numbers:
+                self._reload()
+            if self._watched and _newest(self._watched) > seen:
+                self._restart()
+            self._start()
+        if self._failed:
+            raise ProjectError(
+                f"{CRASHES} workers ended within {YOUNG:g} s of their start, one after the other. "
+                "The log above says why; nothing is served."
+            )
+
+    def _start(self) -> None:
+        wanted = self._settings.workers or min(os.cpu_count() or 1, 4)
+        while len(self._workers) < wanted:
+            if self._crashes >= CRASHES:
+                self._stopping = self._failed = True
+                return self._retire(self._workers, signal.SIGUSR1)
+            signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
+            parent = os.getpid()
+            pid = os.fork()
+            if pid == 0:
+                self._work(parent)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
+            self._workers[pid] = time.monotonic()
+
+    def _work(self, parent: int) -> None:
+        """The life of a worker; it does not return."""
+        code = 1
+        try:
+            from .server import Server
+
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the supervisor has it too
+            server = Server(self._model, self._settings, self._listening, self._violation, parent)
+            signal.signal(signal.SIGTERM, server.stop)
+            signal.signal(signal.SIGUSR1, server.stop_all)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
+            server.run()
+            code = 0
+        except Exception:
+            log.exception("A worker failed")
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        while self._workers or self._leaving:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            mark_process_dead(pid)
+            started = self._workers.pop(pid, None)
+            self._leaving.pop(pid, None)
+            if started is not None and not self._stopping:
+                self._crashes = self._crashes + 1 if time.monotonic() - started < YOUNG else 0
+                log.error("Worker %d ended with %d; another takes its place.", pid, status)
+        for pid, deadline in self._leaving.items():
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+
+    def _retire(self, workers: dict[int, float], number: int) -> None:
+        """Ask workers to finish, and remember until when they may."""
+        deadline = time.monotonic() + self._settings.drain_seconds + 2
+        for pid in workers:
+            os.kill(pid, number)
+        self._leaving |= dict.fromkeys(workers, deadline)
+        self._workers = {pid: born for pid, born in self._workers.items() if pid not in workers}
+
+    def _reload(self) -> None:
+        try:
+            self._model = self._load()
+        except Exception as error:
+            log.error("The model was not loaded again, the old one stays: %s", error)
+        else:
+            log.warning("The model was loaded again.")
+            old, self._workers = self._workers, {}
+            self._start()
+            self._retire(old, signal.SIGTERM)
+
+    def _restart(self) -> None:
+        """Start this program anew: the code has changed."""
+        log.warning("The code has changed: starting anew.")
+        for pid in [*self._workers, *self._leaving]:
+            os.kill(pid, signal.SIGKILL)
+        self._listening.close()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _newest(folder: Path | None) -> float:
+    """When a file of the code, or an artifact, was last changed."""
+    if folder is None:
+        return 0
+    files = (path for path in folder.rglob("*") if path.suffix != ".pyc" and path.is_file())
+    return max(path.stat().st_mtime for path in files)
+
+
+def _listen(settings: ServeConfig) -> socket.socket:
+    try:
+        return socket.create_server(
+            (settings.host, settings.port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+            backlog=1024,
+        )
+    except OSError as error:
+        raise ProjectError(
+            f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}. "
+            "Choose another with --port."
+        ) from error

@@ -1,0 +1,165 @@
+"""The life of the service: stops, crashes, reloads, each under load."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ROWS, Churn
+from load import Load
+from serving import service
+
+BODIES = [
+    f'{{"data": [{{"island": "Dream", "body_mass_g": {n}}}]}}'.encode() for n in range(2700, 2800)
+]
+
+
+def serve(churn: Churn, *options: str) -> list[str | Path]:
+    return [churn.python, "-m", "churn", "serve", "--port", "0", "--set", "log=off", *options]
+
+
+def until(true: Callable[[], bool], seconds: float = 10) -> float:
+    """How long it takes for something to become true."""
+    start = time.monotonic()
+    while not true():
+        assert time.monotonic() - start < seconds, "it never came true"
+        time.sleep(0.01)
+    return time.monotonic() - start
+
+
+def test_50_stops_under_load_lose_nothing(churn: Churn) -> None:
+    answered = 0
+    for n in range(50):
+        with service(serve(churn, "--workers", str(1 + n % 2)), churn.root) as running:
+            with Load(running.port, BODIES, clients=16) as load:
+                time.sleep(0.2 + random.random() * 0.2)
+                start = time.monotonic()
+                number = signal.SIGINT if n % 5 == 0 else signal.SIGTERM
+                assert running.stop(number) == 0
+                assert time.monotonic() - start < 25
+            assert load.lost == 0, load.outcomes
+            assert set(load.outcomes) <= {"200", "refused"}
+            answered += load.outcomes["200"]
+    assert answered > 1000
+
+
+def test_killed_workers_are_replaced_at_once(churn: Churn) -> None:
+    with service(serve(churn, "--workers", "2"), churn.root) as running:
+        with Load(running.port, BODIES, clients=8) as load:
+            for _ in range(4):  # one more in a row, and it would be a crash loop
+                time.sleep(0.3)
+                before = running.workers()
+                os.kill(before[0], signal.SIGKILL)
+                until(lambda b=before: len(set(running.workers()) - {b[0]}) == 2, 2)  # type: ignore[misc]
+        # A killed process takes its requests with it: at most those of 8 connections each time.
+        assert load.lost <= 4 * 8
+        assert load.outcomes["200"] > 100
+        assert running.stop() == 0
+
+
+def test_a_worker_that_is_told_to_leave_loses_nothing(churn: Churn) -> None:
+    with service(serve(churn, "--workers", "2"), churn.root) as running:
+        with Load(running.port, BODIES, clients=16) as load:
+            for _ in range(5):
+                time.sleep(0.3)
+                before = running.workers()
+                os.kill(before[0], signal.SIGTERM)
+                until(lambda b=before: b[0] not in running.workers(), 5)  # type: ignore[misc]
+        assert load.outcomes.keys() == {"200"}, load.outcomes
+
+
+def test_sighup_loads_the_new_model_and_loses_nothing(churn: Churn, copy: Path) -> None:
+    def species() -> float:
+        answer = running.post("/predict", b'{"data": [{"island": "Dream"}]}')[1]
+        return float(answer["predictions"][0]["probabilities"]["Adelie"])
+
+    env = {"PYTHONPATH": str(copy / "src")}
+    with service(serve(churn, "--workers", "2"), copy, env) as running:
+        with Load(running.port, BODIES, clients=8) as load:
+            old = species()
+            churn.verb("train", "--set", "trees=3", "--set", "seed=5", cwd=copy)
+            running.process.send_signal(signal.SIGHUP)
+            until(lambda: species() != old)
+            new = species()
+            model = copy / "src/churn/artifacts/model.onnx"
+            content = model.read_bytes()
+            model.write_bytes(content[:1000])
+            running.process.send_signal(signal.SIGHUP)
+            until(lambda: "the old one stays" in "".join(running.log))
+            assert species() == new
+            until(lambda: running.request("GET", "/health/ready")[0] == 503)
+            assert running.request("GET", "/health/live")[0] == 200
+            model.write_bytes(content)
+            until(lambda: running.request("GET", "/health/ready")[0] == 200)
+        assert load.outcomes.keys() == {"200"}, load.outcomes
+        assert running.stop() == 0
+
+
+def test_a_crash_loop_gives_up_with_a_reason(churn: Churn, copy: Path) -> None:
+    path = copy / "src/churn/models/model.py"
+    text = path.read_text().replace(
+        "labels, shares =", "import os; os._exit(3)\n        labels, shares ="
+    )
+    path.write_text(text)
+    done = churn.verb("serve", "--port", "0", "--workers", "2", cwd=copy, code=1)
+    assert "5 workers ended within 5 s of their start" in done.stderr
+    assert done.stderr.strip().count("Traceback") == 0
+
+
+def test_workers_leave_when_their_supervisor_is_killed(churn: Churn) -> None:
+    with service(serve(churn, "--workers", "2"), churn.root) as running:
+        workers = running.workers()
+        running.process.kill()
+        until(lambda: not any(alive(pid) for pid in workers))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def test_reload_takes_up_a_change_of_the_code(churn: Churn, copy: Path) -> None:
+    env = {"PYTHONPATH": str(copy / "src")}
+    with service(serve(churn, "--workers", "1"), copy, env) as probe:
+        port = str(probe.port)
+    command = [churn.python, "-m", "churn", "serve", "--port", port, "--reload"]
+    with service(command, copy, env) as running:
+        before = running.post("/predict", f'{{"data": {ROWS}}}'.encode())[1]
+        path = copy / "src/churn/models/model.py"
+        path.write_text(path.read_text().replace("Prediction(label,", "Prediction(label.upper(),"))
+        expected = before["predictions"][0]["species"].upper()
+
+        def changed() -> bool:
+            try:
+                answer = running.post("/predict", f'{{"data": {ROWS}}}'.encode())[1]
+            except OSError:
+                return False
+            return bool(answer["predictions"][0]["species"] == expected)
+
+        until(changed, 20)
+        assert running.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("env", "options", "workers"),
+    [({"WEB_CONCURRENCY": "3"}, [], 3), ({"WEB_CONCURRENCY": "3"}, ["--workers", "1"], 1)],
+)
+def test_the_platform_says_how_many_workers(
+    churn: Churn, env: dict[str, str], options: list[str], workers: int
+) -> None:
+    with service(serve(churn, *options), churn.root, env) as running:
+        until(lambda: len(running.workers()) == workers)
+
+
+def test_no_folder_of_metrics_is_left_behind(churn: Churn, tmp_path: Path) -> None:
+    with service(serve(churn), churn.root, {"TMPDIR": str(tmp_path)}) as running:
+        assert len(list(tmp_path.glob("metrics-*"))) == 1
+        assert running.stop() == 0
+    assert list(tmp_path.glob("metrics-*")) == []

@@ -1,0 +1,294 @@
+"""The addresses of the service: the Open Inference Protocol, SageMaker, Prometheus, and the doors."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROWS, Churn
+from openapi_spec_validator import validate
+from serving import Service, service
+
+INFER = "/v2/models/churn/infer"
+
+
+def tensor(name: str, datatype: str, data: list[Any], shape: list[int] | None = None) -> Any:
+    return {"name": name, "datatype": datatype, "shape": shape or [len(data)], "data": data}
+
+
+def infer(served: Service, body: Any, path: str = INFER) -> tuple[int, Any]:
+    return served.post(path, json.dumps(body).encode())
+
+
+def predicted(served: Service, rows: Any) -> Any:
+    status, answer = served.post("/predict", json.dumps({"data": rows}).encode())
+    assert status == 200, answer
+    return answer["predictions"]
+
+
+def test_openapi_is_valid_and_its_example_is_predicted(served: Service) -> None:
+    document = served.get("/openapi.json")
+    validate(document)
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
+    status, answer = served.post(
+        "/predict", json.dumps(content["application/json"]["example"]).encode()
+    )
+    assert (status, len(answer["predictions"])) == (200, 2)
+
+
+def test_oip_says_what_it_serves(served: Service) -> None:
+    for path in ("/v2", "/v2/"):
+        assert served.get(path) == {"name": "churn", "version": "0.1.0", "extensions": []}
+    assert served.get("/v2/health/live") == {"live": True}
+    assert served.get("/v2/health/ready") == {"ready": True}
+    for path in ("/v2/models/churn", "/v2/models/churn/versions/0.1.0"):
+        assert served.get(f"{path}/ready") == {"name": "churn", "ready": True}
+        about = served.get(path)
+        assert about["versions"] == ["0.1.0"]
+        assert about["inputs"][0] == {"name": "island", "datatype": "BYTES", "shape": [-1]}
+        assert about["outputs"][1] == {
+            "name": "probabilities",
+            "datatype": "FP64",
+            "shape": [-1, -1],
+        }
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("path", [INFER, "/v2/models/churn/versions/0.1.0/infer"])
+def test_oip_predicts_what_predict_predicts(served: Service, nested: bool, path: str) -> None:
+    rows = [{"island": "Dream", "body_mass_g": 3800}, {"island": "Biscoe", "body_mass_g": None}]
+    expected = predicted(served, rows)
+    islands: list[Any] = ["Dream", "Biscoe"]
+    inputs = [
+        tensor("island", "BYTES", [[i] for i in islands] if nested else islands, [2, 1]),
+        tensor("body_mass_g", "FP64", [3800, None]),
+    ]
+    status, answer = infer(served, {"id": "a-7", "parameters": {"x": 1}, "inputs": inputs}, path)
+    assert status == 200
+    assert (answer["id"], answer["model_name"], answer["model_version"]) == (
+        "a-7",
+        "churn",
+        "0.1.0",
+    )
+    species, probabilities = answer["outputs"]
+    assert species == tensor("species", "BYTES", [p["species"] for p in expected])
+    assert probabilities["shape"] == [2, 3]
+    labels = probabilities["parameters"]["labels"].split(",")
+    assert probabilities["data"] == [p["probabilities"][name] for p in expected for name in labels]
+
+
+@pytest.mark.parametrize(
+    "datatype", ["UINT16", "UINT32", "UINT64", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64"]
+)
+def test_oip_takes_numbers_of_every_datatype(served: Service, datatype: str) -> None:
+    inputs = [tensor("island", "BYTES", ["Dream"]), tensor("body_mass_g", datatype, [3800])]
+    status, answer = infer(served, {"inputs": inputs, "outputs": [{"name": "species"}]})
+    assert status == 200, answer
+    assert [output["name"] for output in answer["outputs"]] == ["species"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "said"),
+    [
+        ([], [], "inputs"),
+        ([tensor("island", "TEXT", ["Dream"])], [], "datatype"),
+        ([tensor("island", "BYTES", ["Dream"], [2])], [], "'island' has 1 values, not [2]"),
+        ([tensor("island", "BYTES", ["Dream"], [])], [{"name": "x"}], "'x'"),
+        ([tensor("wings", "INT8", [2])], [], "'wings' is no field"),
+        ([tensor("island", "BYTES", ["Dream"])] * 2, [], "comes twice"),
+        ([tensor("body_mass_g", "FP32", [1.0])], [], "island"),
+        ([tensor("island", "BYTES", ["Atlantis"])], [], "$[0]"),
+        ([tensor("island", "INT8", [300])], [], "'island' is not INT8"),
+        ([tensor("island", "UINT8", [-1])], [], "'island' is not UINT8"),
+        ([tensor("island", "BOOL", [1])], [], "'island' is not BOOL"),
+        ([tensor("island", "BYTES", ["Dream"]), tensor("sex", "BYTES", [])], [], "different"),
+        ([tensor("island", "BYTES", ["Dream"] * 4, [2, 2])], [], "shape"),
+    ],
+)
+def test_oip_errors_have_its_own_form(
+    served: Service, inputs: Any, outputs: Any, said: str
+) -> None:
+    status, answer = infer(served, {"inputs": inputs, "outputs": outputs})
+    assert status == 400
+    assert list(answer) == ["error"]
+    assert said in answer["error"]
+
+
+def test_oip_knows_one_model_and_one_version(served: Service) -> None:
+    for path in ("/v2/models/other", "/v2/models/churn/versions/9", "/v2/models/other/ready"):
+        status, _, body = served.request("GET", path)
+        assert status == 404
+        assert list(json.loads(body)) == ["error"]
+
+
+def test_oip_takes_a_matrix_as_one_tensor(churn: Churn, copy: Path) -> None:
+    (copy / "src/churn/models/model.py").write_text(
+        "class Model:\n"
+        "    def predict(self, data: list[list[float]]) -> list[float]:\n"
+        "        return [sum(row) for row in data]\n"
+    )
+    command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1"]
+    with service(command, copy, {"PYTHONPATH": str(copy / "src")}) as running:
+        body = {"inputs": [tensor("x", "FP32", [1, 2, 3, 4, 5, 6], [2, 3])]}
+        assert infer(running, body)[1]["outputs"] == [tensor("output", "FP64", [6.0, 15.0])]
+        assert predicted(running, [[1, 2], [3.5]]) == [3.0, 3.5]
+        assert running.get("/v2/models/churn")["inputs"] == [
+            {"name": "input", "datatype": "FP64", "shape": [-1, -1]}
+        ]
+
+
+def test_whisks_untyped_model_is_served(churn: Churn, copy: Path) -> None:
+    (copy / "src/churn/models/model.py").write_text(
+        "import numpy as np\nclass Model:\n    def predict(self, data):\n"
+        "        return np.array(data).sum(axis=1)\n"
+    )
+    command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1"]
+    with service(command, copy, {"PYTHONPATH": str(copy / "src")}) as running:
+        assert predicted(running, [[0, 1], [2, 3]]) == [1, 5]
+        status, answer = running.post("/predict", b'{"data": "x"}')
+        assert status == 500
+        assert "ndim" not in str(answer)
+        validate(running.get("/openapi.json"))
+
+
+def test_sagemaker_is_answered_in_kind(served: Service) -> None:
+    assert served.get("/ping") == {"status": "ready"}
+    (expected,) = predicted(served, json.loads(ROWS))
+    assert served.post("/invocations", ROWS.encode()) == (200, [expected])
+    line = json.dumps(json.loads(ROWS)[0]).encode()
+    kind = {"Content_Type": "application/jsonlines"}
+    status, headers, body = served.request("POST", "/invocations", line + b"\n" + line, **kind)
+    assert (status, headers["Content-Type"]) == (200, "application/jsonlines")
+    assert [json.loads(part) for part in body.splitlines()] == [expected, expected]
+    table = b"island,bill_length_mm,body_mass_g\nDream,49.5,3800\n"
+    status, _, body = served.request("POST", "/invocations", table, Content_Type="text/csv")
+    assert body.decode().splitlines()[1].startswith(f"Dream,49.5,3800,{expected['species']},")
+    bare = b"Dream,49.5,,,3800,\n"
+    status, _, body = served.request("POST", "/invocations", bare, Content_Type="text/csv")
+    assert expected["species"] in body.decode().splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/csv", b""),
+        ("text/csv", b"island\nAtlantis\n"),
+        ("text/csv", b"island,sex\nDream\n"),
+        ("text/csv", b"\xff\xfe\xff"),
+        ("application/jsonlines", b'{"island": "Dream"}\n{'),
+        ("application/json", b"[]"),
+        ("application/json", b"[" * 100_000),
+    ],
+)
+def test_what_cannot_be_read_is_a_400(served: Service, kind: str, body: bytes) -> None:
+    status, answer = served.post("/invocations", body, kind)
+    assert status == 400
+    assert answer["title"] == "Invalid request"
+
+
+def test_metrics_count_across_workers(served: Service) -> None:
+    def count() -> float:
+        text = served.request("GET", "/metrics")[2].decode()
+        name = r'http_request_duration_seconds_count\{route="/predict",status="200"\} (\S+)'
+        found = re.search(name, text)
+        return float(found[1]) if found else 0
+
+    before = count()
+    for _ in range(40):
+        predicted(served, json.loads(ROWS))
+    assert count() == before + 40
+    text = served.request("GET", "/metrics")[2].decode()
+    for name in ("model_batch_rows_bucket", "model_queue_depth", 'model_predictions_total{label="'):
+        assert name in text
+    assert 'model_info{name="churn",version="0.1.0"} 1.0' in text
+
+
+def test_every_answer_has_a_request_id(served: Service) -> None:
+    ids = {
+        served.request("GET", path)[1]["X-Request-Id"] for path in ("/ping", "/nope", "/predict")
+    }
+    assert len(ids) == 3
+    assert served.request("GET", "/ping", X_Request_ID="mine-1")[1]["X-Request-Id"] == "mine-1"
+
+
+def test_each_request_is_one_line_of_json_in_the_log(churn: Churn) -> None:
+    command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1"]
+    with service(command, churn.root) as running:
+        running.request("GET", "/nope%0Ainjected", X_Request_ID="mine-2")
+        running.stop()
+        time.sleep(0.2)
+        (line,) = [json.loads(line) for line in running.log if "mine-2" in line]
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/nope\ninjected", 404)
+
+
+def test_the_page_may_load_nothing_but_itself(served: Service) -> None:
+    status, headers, body = served.request("GET", "/")
+    assert status == 200
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert b"http://" not in body.replace(b"http://www.w3.org", b"")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_errors_are_problems_without_paths_or_traces(served: Service) -> None:
+    for method, path, status in [("GET", "/nope", 404), ("GET", "/predict", 405)]:
+        got, headers, body = served.request(method, path)
+        assert got == status
+        assert headers["Content-Type"] == "application/problem+json"
+        assert json.loads(body)["status"] == status
+        assert b"Traceback" not in body and b"/src/" not in body
+
+
+def test_keys_are_asked_for_and_may_change_while_it_runs(churn: Churn, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("first\nsecond\n")
+    command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1"]
+    env = {"CHURN_SERVE_API_KEYS": "canary-a, canary-b", "CHURN_SERVE_API_KEYS_FILE": str(keys)}
+    with service(command, churn.root, env) as running:
+
+        def status(**headers: str) -> int:
+            headers = {"Content_Type": "application/json", **headers}
+            return running.request("POST", "/predict", f'{{"data": {ROWS}}}'.encode(), **headers)[0]
+
+        assert status() == status(X_API_Key="wrong") == status(X_API_Key="") == 401
+        assert status(X_API_Key="first") == status(Authorization="Bearer second") == 200
+        assert status(Authorization="bearer canary-b") == 200
+        for path in ("/health/live", "/health/ready", "/v2/health/ready", "/ping", "/"):
+            assert running.request("GET", path)[0] == 200
+        for path in ("/metrics", "/openapi.json", "/v2", "/v2/models/churn"):
+            assert running.request("GET", path)[0] == 401
+        keys.write_text("third\n")
+        assert status(X_API_Key="first") == 401
+        assert status(X_API_Key="third") == 200
+        said = churn.verb("predict", "--url", running.url, ROWS, code=1).stderr
+        assert "answered 401" in said
+        running.stop()
+        assert "canary" not in "".join(running.log)
+
+
+def test_the_command_asks_a_remote_service(churn: Churn, served: Service) -> None:
+    local = churn.verb("predict", ROWS).stdout
+    assert churn.verb("predict", "--url", served.url, ROWS).stdout == local
+    said = churn.verb("predict", "--url", served.url, '[{"island": 1}]', code=1).stderr
+    assert "answered 400" in said and "island" in said
+    said = churn.verb("predict", "--url", "http://127.0.0.1:9", ROWS, code=1).stderr
+    assert "cannot be reached" in said
+
+
+def test_pages_of_other_origins_may_call_only_if_told_so(churn: Churn, served: Service) -> None:
+    asked = {"Origin": "https://app.example", "Content_Type": "application/json"}
+    body = f'{{"data": {ROWS}}}'.encode()
+    assert "Access-Control-Allow-Origin" not in served.request("POST", "/predict", body, **asked)[1]
+    command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1"]
+    origins = {"CHURN_SERVE_CORS_ORIGINS": "https://app.example"}
+    with service(command, churn.root, origins) as running:
+        headers = running.request("POST", "/predict", body, **asked)[1]
+        assert headers["Access-Control-Allow-Origin"] == "https://app.example"
+        asked["Origin"] = "https://evil.example"
+        headers = running.request("POST", "/predict", body, **asked)[1]
+        assert "Access-Control-Allow-Origin" not in headers
