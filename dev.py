@@ -85,6 +85,7 @@ def test(home: Path, env: dict[str, str], rest: list[str]) -> int:
         ["mypy"],
         ["pytest", "--cov", *rest],
     ]
+    provide_browser()
     failed = []
     for name, *arguments in checks:
         command = [str(home / "venv" / BIN / "python"), "-m", name, *arguments]
@@ -93,6 +94,18 @@ def test(home: Path, env: dict[str, str], rest: list[str]) -> int:
                 failed.append(name)
     print(f"Failed: {', '.join(failed)}" if failed else "All checks passed.", flush=True)
     return 1 if failed else 0
+
+
+def provide_browser() -> None:
+    """Install a browser for the tests of the page, where that can be done without asking.
+
+    Where it cannot, those tests are skipped, and say so.
+    """
+    if shutil.which("chromium") or not shutil.which("apt-get") or os.geteuid() != 0:
+        return
+    with timed("Install a browser"):
+        for words in (["update", "-qq"], ["install", "-qq", "-y", "chromium"]):
+            subprocess.run(["apt-get", *words], stdout=subprocess.DEVNULL, check=False)
 
 
 def bench(home: Path, env: dict[str, str], rest: list[str]) -> int:
