@@ -112,7 +112,8 @@ def bench(home: Path, env: dict[str, str], rest: list[str]) -> int:
     """Run one of benchmarks/, named by the first word; the others are its own."""
     if not rest:
         raise SystemExit("Name a benchmark: see benchmarks/README.md")
-    script = HERE / "benchmarks" / f"{rest[0]}.py"
+    script = HERE / "benchmarks" / rest[0]  # a folder, or a file
+    script = script if script.is_dir() else script.with_suffix(".py")
     command = [str(home / "venv" / BIN / "python"), str(script), *rest[1:]]
     return subprocess.run(command, env=env, check=False).returncode
 

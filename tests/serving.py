@@ -101,6 +101,7 @@ def service(
     ) as process:
         assert process.stdout is not None
         said = ""
+        reader: threading.Thread | None = None
         try:
             while not (found := re.search(r"http://[^\s/]+:\d+", said)):
                 line = process.stdout.readline()
@@ -113,3 +114,5 @@ def service(
             yield Service(process, found[0], log)
         finally:
             process.kill()
+            if reader is not None:
+                reader.join(timeout=30)  # its workers leave when they see that it is gone

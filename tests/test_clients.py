@@ -33,7 +33,7 @@ async def main():
     inputs = [InferInput("island", [1], "BYTES", ["Dream"]),
               InferInput("bill_length_mm", [1], "FP64", [49.5]),
               InferInput("body_mass_g", [1], "FP64", [3800.0])]
-    answer = await client.infer(url, InferRequest(model_name="churn", infer_inputs=inputs))
+    answer = await client.infer(url, InferRequest("churn", inputs), model_name="churn")
     print(answer.outputs[0].data[0])
 asyncio.run(main())
 """

@@ -126,7 +126,7 @@ class Protocol:
         self, request: falcon.Request, response: falcon.Response, name: str, version: str = ""
     ) -> None:
         self._must_be(name, version)
-        body = read(request, [falcon.MEDIA_JSON])
+        body = read(request, [falcon.MEDIA_JSON], untyped=True)  # Triton's client names no type
         with invalid_is_400():
             asked = self._decoder.decode(body)
             wanted = self._wanted(asked.outputs)

@@ -140,9 +140,10 @@ def media_type(request: falcon.Request) -> str:
     return (request.content_type or "").partition(";")[0].strip().lower()
 
 
-def read(request: falcon.Request, kinds: list[str]) -> bytes:
-    """The body, which must be of one of these media types and not be compressed."""
-    if media_type(request) not in kinds or request.get_header("Content-Encoding"):
+def read(request: falcon.Request, kinds: list[str], untyped: bool = False) -> bytes:
+    """The body, which must be of one of these media types, or of none, and not be compressed."""
+    known = media_type(request) in kinds or (untyped and request.content_type is None)
+    if not known or request.get_header("Content-Encoding"):
         raise falcon.HTTPUnsupportedMediaType(
             description=f"Send {' or '.join(kinds)}, uncompressed, as Content-Type says it."
         )
