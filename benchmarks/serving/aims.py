@@ -43,7 +43,7 @@ def rows(results: Results, models: Iterable[str]) -> list[str]:
     for aim in AIMS:
         for model in models:
             values = [aim.measure(results, Server(aim.family, n), model) for n in (1, 2)]
-            shown = " | ".join("-" if v is None else f"{v:.2f}{aim.unit}" for v in values)
+            shown = " | ".join("-" if v is None else f"{v:.3g}{aim.unit}" for v in values)
             had = [value for value in values if value is not None]
             verdict = ("met" if aim.met(had) else "**missed**") if had else "not measured"
             lines.append(f"| {aim.text} | {model} | {shown} | {verdict} |")
@@ -96,6 +96,10 @@ def _share(results: Results, server: Server, model: str) -> float | None:
     return _of(results, (server, model), lambda figures: figures.memory.pss / server.workers)
 
 
+def _errors(results: Results, server: Server, model: str) -> float | None:
+    return _of(results, (server, model), lambda f: sum(load.errors for load in f.loads.values()))
+
+
 def _of(results: Results, key: Key, get: Callable[[Figures], float]) -> float | None:
     figures = results.figures.get(key)
     return get(figures) if figures else None
@@ -124,6 +128,8 @@ AIMS = (
     Aim("ONNX, 1 client: p99 behind no peer (best peer / ours >= 1)", ONNX, 1, _p99),
     Aim("scikit-learn, 1 client: p50 behind no peer", SKLEARN, 1, _p50),
     Aim("scikit-learn, 1 client: p99 behind no peer", SKLEARN, 1, _p99),
+    Aim("ONNX: no errors", ONNX, 0, _errors, below=True),
+    Aim("scikit-learn: no errors", SKLEARN, 0, _errors, below=True),
     Aim("ONNX: cold start below 1 s", ONNX, 1, _cold_start, below=True, unit=" s"),
     Aim("ONNX: RSS of the largest process, 100 MB", ONNX, 100, _largest, below=True, unit=" MB"),
     Aim("ONNX: PSS of all processes a worker, 100 MB", ONNX, 100, _share, below=True, unit=" MB"),

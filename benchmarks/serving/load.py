@@ -70,10 +70,9 @@ def settle(server: Running) -> None:
 def _cell(server: Running, clients: int, plan: Plan) -> Cell:
     free = _wait_until_free(server, plan.patience)
     wrk(server.request, clients, WARM_UP)
-    before = _others(server)
-    start = time.monotonic()
+    before, start = _others(server), time.monotonic()
     load = wrk(server.request, clients, plan.seconds)
-    used = (_others(server) - before) / (time.monotonic() - start) / (os.cpu_count() or 1)
+    used = _share(_others(server) - before, start)
     if used > QUIET:
         print(f"    cores were not free: others used {used:.0%} during the cell", flush=True)
     return Cell(clients, load, noisy=not free or used > QUIET)
@@ -86,7 +85,7 @@ def _wait_until_free(server: Running, patience: float) -> bool:
     while True:
         before, start = _others(server), time.monotonic()
         time.sleep(SAMPLE)
-        used = (_others(server) - before) / (time.monotonic() - start) / (os.cpu_count() or 1)
+        used = _share(_others(server) - before, start)
         if used <= FREE:
             return True
         if time.monotonic() > deadline:
@@ -95,6 +94,11 @@ def _wait_until_free(server: Running, patience: float) -> bool:
         if not waiting:
             print(f"    cores are not free: others use {used:.0%}; waiting", flush=True)
             waiting = True
+
+
+def _share(seconds: float, start: float) -> float:
+    """Of all cores since `start`."""
+    return min(seconds / (time.monotonic() - start) / (os.cpu_count() or 1), 1)
 
 
 def _others(server: Running) -> float:

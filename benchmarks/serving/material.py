@@ -91,7 +91,10 @@ def make_ours(venv: Venv, target: Path) -> None:
     """The environment of the generated projects: their own dependencies, and what trains here."""
     content = project.load(target / "pyproject.toml").unwrap()
     wishes = [re.sub(r"[ ()]", "", wish) for wish in content["project"]["dependencies"]]
-    venvs.make(venv, [*wishes, *venvs.OURS])
+    try:
+        venvs.make(venv, [*wishes, *venvs.OURS])
+    except InstallError as error:
+        raise SystemExit(f"The generated project does not install: {error}") from error
     # The service asks for its own version. Which project's code runs, PYTHONPATH says.
     pip = [str(venv.python), "-m", "pip", "install", "--quiet", "--no-deps", "--editable"]
     if not (venv.folder / "installed").exists():

@@ -175,8 +175,8 @@ FAMILIES: dict[str, Family] = {
             "BENCH_WORKERS": "{workers}",
         },
         variants=(
-            *_grid(batch=("64",), wait=("0.001", "0.005", "0"), fast=("1", "0")),
-            *_grid(batch=("16",), wait=("0.001",), fast=("1", "0")),
+            *_grid(batch=("64",), wait=("0.001", "0.005", "0"), fast=("0", "1")),
+            *_grid(batch=("16",), wait=("0.001",), fast=("0", "1")),
         ),
     ),
     "mlserver": Family(

@@ -118,4 +118,4 @@ def _run(command: list[str]) -> None:
         raise InstallError(f"pip took more than {SECONDS} s") from error
     except subprocess.CalledProcessError as error:
         lines = [line for line in error.stderr.splitlines() if line.startswith("ERROR")]
-        raise InstallError((lines or ["pip failed"])[0].removeprefix("ERROR: ")) from error
+        raise InstallError((lines or ["pip failed"])[0].removeprefix("ERROR: ")[:200]) from error

@@ -69,3 +69,12 @@ def test_a_changed_artifact_is_refused(tmp_path: Path):
     (tmp_path / "model.onnx").write_bytes(content)
     with pytest.raises(ProjectError, match="differs from its manifest"):
         manifest.load("model.onnx", tmp_path)
+
+
+def test_the_notebook_runs_where_its_group_is_installed():
+    nbclient = pytest.importorskip("nbclient", reason='run "poetry install --with notebook" first')
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    notebooks = Path(__file__).parents[1] / "notebooks"
+    notebook = nbformat.read(notebooks / "getting_started.ipynb", as_version=4)
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()

@@ -5,7 +5,8 @@ import pytest
 from falcon import testing
 
 from example_model.models.model import Model
-from example_model.service.app import create_app
+from example_model.service import ServeConfig
+from example_model.service.app import Service
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def client(model) -> testing.TestClient:
-    return testing.TestClient(create_app(model, max_rows=10))
+    return testing.TestClient(Service(model, ServeConfig(max_rows=10, log="off")).app)
 
 
 def test_predicts_what_python_predicts(client, model):

@@ -115,13 +115,15 @@ def watch(folder: Path = artifacts_dir) -> Callable[[], bool]:
         found = ((path.name, path.stat()) for path in folder.iterdir())
         return {name: (stat.st_mtime_ns, stat.st_size) for name, stat in found}
 
-    known, violated = stamps(), False
+    known: dict[str, tuple[int, int]] | None = None
+    violated = False
 
     def differs() -> bool:
         nonlocal known, violated
         try:
             if (now := stamps()) != known:
-                violated, known = bool(verify(folder)), now
+                violated = known is not None and bool(verify(folder))
+                known = now
         except (OSError, ProjectError):
             return True
         return violated

@@ -71,6 +71,8 @@ class Refusal(ErrorTask):
 class Channel(HTTPChannel):
     """A connection on which nothing may take for ever."""
 
+    close_when_flushed: bool
+    will_close: bool
     parser_class = Parser
     task_class = Task
     error_task_class = Refusal
@@ -106,7 +108,8 @@ class Channel(HTTPChannel):
 
     def handle_write(self) -> None:
         if not (self.lingers and self.close_when_flushed):
-            return super().handle_write()
+            super().handle_write()
+            return
         self._flush_exception(self._flush_some)
         if not self.total_outbufs_len and not self.will_close:
             # To close with bytes unread would take the answer away from the client.

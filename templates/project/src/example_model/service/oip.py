@@ -16,11 +16,11 @@ from .schema import Schema
 
 
 def _int(low: int, high: int | None) -> Any:
-    return Annotated[int, Meta(ge=low, le=high)] | None
+    return list[Annotated[int, Meta(ge=low, le=high)] | None]
 
 
 KINDS: dict[str, Any] = {
-    "BOOL": bool | None,
+    "BOOL": list[bool | None],
     "UINT8": _int(0, 2**8 - 1),
     "UINT16": _int(0, 2**16 - 1),
     "UINT32": _int(0, 2**32 - 1),
@@ -28,11 +28,11 @@ KINDS: dict[str, Any] = {
     "INT8": _int(-(2**7), 2**7 - 1),
     "INT16": _int(-(2**15), 2**15 - 1),
     "INT32": _int(-(2**31), 2**31 - 1),
-    "INT64": int | None,
-    "FP16": float | None,
-    "FP32": float | None,
-    "FP64": float | None,
-    "BYTES": str | None,
+    "INT64": list[int | None],
+    "FP16": list[float | None],
+    "FP32": list[float | None],
+    "FP64": list[float | None],
+    "BYTES": list[str | None],
 }
 DATATYPES = {bool: "BOOL", int: "INT64", float: "FP64"}  # others are BYTES, as JSON if need be
 
@@ -170,7 +170,7 @@ def _flat(tensor: Input) -> list[Any]:
     if len(values) != math.prod(tensor.shape):
         raise ValueError(f"Input {tensor.name!r} has {len(values)} values, not {tensor.shape}.")
     try:
-        return msgspec.convert(values, list[KINDS[tensor.datatype]])  # type: ignore[misc]
+        return msgspec.convert(values, KINDS[tensor.datatype])
     except msgspec.ValidationError as error:
         raise ValueError(f"Input {tensor.name!r} is not {tensor.datatype}: {error}") from error
 

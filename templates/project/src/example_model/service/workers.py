@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Supervisor:
             return server.run()
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = self._shared
         # Imported once, for all workers to share; the metrics look for their folder on import.
-        from . import server  # noqa: F401
+        import_module(f"{__package__}.server")
 
         try:
             self._supervise(announce)
