@@ -170,7 +170,8 @@ def _flat(tensor: Input) -> list[Any]:
     if len(values) != math.prod(tensor.shape):
         raise ValueError(f"Input {tensor.name!r} has {len(values)} values, not {tensor.shape}.")
     try:
-        return msgspec.convert(values, KINDS[tensor.datatype])
+        checked: list[Any] = msgspec.convert(values, KINDS[tensor.datatype])
+        return checked
     except msgspec.ValidationError as error:
         raise ValueError(f"Input {tensor.name!r} is not {tensor.datatype}: {error}") from error
 
