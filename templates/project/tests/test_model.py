@@ -8,9 +8,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from example_model import artifacts_dir, data_dir, manifest
+from example_model import ProjectError, artifacts_dir, data_dir, manifest
 from example_model.cli import main
-from example_model.errors import ProjectError
 from example_model.models.model import Model, Penguin
 
 

@@ -1,4 +1,4 @@
-"""Where things are: `artifacts_dir` always, `data_dir` in a checkout of the project."""
+"""What every part of the project needs: where things are, and the error meant for people."""
 
 from pathlib import Path
 
@@ -16,4 +16,9 @@ artifacts_dir: Path = _package / "artifacts"
 
 artifact_dir = artifacts_dir
 
-__all__ = ["artifact_dir", "artifacts_dir", "data_dir", "project_dir"]
+
+class ProjectError(Exception):
+    """Says what happened, where, and what to do next. Anything else is a bug and keeps its traceback."""
+
+
+__all__ = ["ProjectError", "artifact_dir", "artifacts_dir", "data_dir", "project_dir"]

@@ -11,8 +11,7 @@ from typing import Any
 import click
 import msgspec
 
-from . import artifacts_dir, config, manifest
-from .errors import ProjectError
+from . import ProjectError, artifacts_dir, config, manifest
 from .rows import KINDS, SUFFIXES
 from .service.schema import Schema
 

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from . import project_dir
-from .errors import ProjectError
+from . import ProjectError, project_dir
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import data_dir
-from .errors import ProjectError
+from . import ProjectError, data_dir
 from .models.model import NUMBERS, WORDS
 
 TARGET = "species"

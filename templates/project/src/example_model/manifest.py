@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from . import artifacts_dir, project_dir
-from .errors import ProjectError
+from . import ProjectError, artifacts_dir, project_dir
 
 MANIFEST = "manifest.json"
 

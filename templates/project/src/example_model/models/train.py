@@ -17,8 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from .. import config, data, manifest, project_dir
-from ..errors import ProjectError
+from .. import ProjectError, config, data, manifest, project_dir
 from .model import NUMBERS, WORDS, Model, Penguin
 
 Echo = Callable[[str], None]

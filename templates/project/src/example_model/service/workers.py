@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import ProjectError
+from .. import ProjectError
 from . import ServeConfig
 
 TICK = 0.25
