@@ -10,6 +10,12 @@ import msgspec
 from .service.schema import Schema
 
 Render = Callable[[Any], bytes]
+Decode = Callable[[Schema, bytes], tuple[Any, Render]]
+
+
+def from_request(schema: Schema, body: bytes) -> tuple[Any, Render]:
+    """Rows as {"data": rows}, predictions as {"predictions": predictions}."""
+    return schema.decode_request(body), lambda answers: schema.encode({"predictions": answers})
 
 
 def from_json(schema: Schema, body: bytes) -> tuple[Any, Render]:
@@ -38,7 +44,7 @@ def from_csv(schema: Schema, body: bytes) -> tuple[Any, Render]:
     return schema.convert_cells(cells), lambda answers: _to_csv(cells, answers)
 
 
-KINDS = {
+KINDS: dict[str, Decode] = {
     "application/json": from_json,
     "application/jsonlines": from_lines,
     "text/csv": from_csv,

@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 import time
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,24 +16,17 @@ from urllib.parse import quote
 import falcon
 import msgspec
 
+from .. import rows
 from . import ServeConfig
 from .batching import Batcher
 from .metrics import Metrics
 from .oip import Protocol
-from .resources import (
-    Document,
-    Exposition,
-    Invocations,
-    Live,
-    Page,
-    Prediction,
-    Ready,
-    Status,
-)
+from .resources import Get, Page, Prediction, Status, fixed
 from .schema import Schema, openapi
 
 NAME = "example-model"
 PROBLEM_JSON = "application/problem+json"
+EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 HEALTH = {"/ping", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
 WSGI = falcon.App[falcon.Request, falcon.Response]
 
@@ -55,8 +49,7 @@ class Service:
             settings.max_rows,
             self.metrics.batch,
         )
-        examples = getattr(model, "examples", [])
-        document = openapi(NAME, number, schema, examples)
+        document = openapi(NAME, number, schema, getattr(model, "examples", []))
         self.log = RequestLog(settings.log)
         self.app: WSGI = falcon.App(middleware=[Observer(self.metrics, self.log), Doors(settings)])
         self.app.req_options.strip_url_path_trailing_slash = True
@@ -64,23 +57,34 @@ class Service:
             origins = [origin.strip() for origin in settings.cors_origins.split(",")]
             allowed = "*" if "*" in origins else origins
             self.app.add_middleware(falcon.CORSMiddleware(allow_origins=allowed))
-        self.app.add_route("/", Page())
-        self.app.add_route("/predict", Prediction(schema, self.predict))
-        self.app.add_route("/invocations", Invocations(schema, self.predict))
-        self.app.add_route("/openapi.json", Document(document))
-        self.app.add_route("/metrics", Exposition(self.metrics))
-        self.app.add_route("/health/live", Live())
-        for path in ("/health/ready", "/ping"):
-            self.app.add_route(path, Ready(self.status))
-        Protocol(NAME, number, schema, self.predict, self.status).add_to(self.app)
+        protocol = Protocol(NAME, number, schema, self.predict, self.status)
+        routes = {
+            "/": Page(),
+            "/predict": Prediction(schema, self.predict, {falcon.MEDIA_JSON: rows.from_request}),
+            "/invocations": Prediction(schema, self.predict, rows.KINDS),
+            "/ping": fixed({"status": "ready"}, self.status.check),
+            "/health/live": fixed({"status": "live"}),
+            "/health/ready": fixed({"status": "ready"}, self.status.check),
+            "/metrics": Get(self.metrics.render, EXPOSITION),
+            "/openapi.json": fixed(document),
+            **protocol.routes(),
+        }
+        for address, resource in routes.items():
+            self.app.add_route(address, resource)
         self.app.set_error_serializer(_problem)
         self.app.add_error_handler(Exception, _unexpected)
 
-    def predict(self, rows: Any) -> Any:
+    def predict(self, data: Any) -> Any:
         """The model's answers, in a batch with those for others who ask at this moment."""
-        answers = self.batcher.predict(rows)
+        answers = self.batcher.predict(data)
         self.metrics.predictions(answers)
         return answers
+
+    def refused(self, number: str, request: Any, status: int) -> None:
+        """Count and log what the server answered without asking this application."""
+        self.metrics.request("refused", str(int(status)), 0)
+        method, path = getattr(request, "command", "-"), getattr(request, "path", "-")
+        self.log(number, str(method), str(path), str(int(status)), 0)
 
 
 class Doors:
@@ -96,8 +100,9 @@ class Doors:
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
         if request.path in HEALTH or request.path == "/" or request.method == "OPTIONS":
             return
-        self._read()
-        if self._file is None and not self._digests:
+        if self._file is not None:
+            self._read()
+        elif not self._digests:
             return
         scheme, _, key = (request.get_header("Authorization") or "").partition(" ")
         if scheme.lower() != "bearer":
@@ -173,13 +178,16 @@ def problem(status: int, title: str, detail: str | None = None) -> bytes:
 
 
 def _problem(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError) -> None:
+    title = (error.title or "").removeprefix(f"{error.status_code} ")
+    detail = error.description
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        detail = "There is nothing at this address; /openapi.json and /v2 say what is where."
     if request.path.startswith("/v2"):  # the protocol has its own form
         response.content_type = falcon.MEDIA_JSON
-        response.data = msgspec.json.encode({"error": error.description or error.title})
-        return
-    response.content_type = PROBLEM_JSON
-    title = (error.title or "").removeprefix(f"{error.status_code} ")
-    response.data = problem(error.status_code, title, error.description)
+        response.data = msgspec.json.encode({"error": detail or title})
+    else:
+        response.content_type = PROBLEM_JSON
+        response.data = problem(error.status_code, title, detail)
 
 
 def _unexpected(

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-WORTH_WAITING = 0.0005  # seconds; a faster model gains nothing from a fuller batch
+QUICK = 0.0005  # seconds; a faster model gains nothing from a fuller batch
 LONGEST_WAIT = 0.005
 
 
@@ -59,6 +59,11 @@ class Batcher:
         """The time.monotonic() at which the running call of `predict` began, if one runs."""
 
     @property
+    def is_quick(self) -> bool:
+        """Whether a prediction, asked for now, takes about as little time as waking another thread."""
+        return self.busy_since is None and self._mean < QUICK
+
+    @property
     def depth(self) -> int:
         """How many requests wait for their turn."""
         return len(self._waiting)
@@ -100,7 +105,7 @@ class Batcher:
 
     def _gather(self, ticket: _Ticket) -> list[_Ticket]:
         """The next batch; the lock is held."""
-        if self._max_batch > 1 and self._last > 1 and self._mean > WORTH_WAITING:
+        if self._max_batch > 1 and self._last > 1 and self._mean > QUICK:
             self._wanted = self._last - 1
             patience = min(self._mean, LONGEST_WAIT)
             self._more.wait_for(lambda: len(self._waiting) >= self._wanted, patience)

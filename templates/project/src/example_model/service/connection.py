@@ -65,7 +65,7 @@ class Refusal(ErrorTask):
         self.channel.lingers = True
         self.content_length = len(body)
         self.write(body)
-        self.channel.server.refused(number, self.request, error.code)
+        self.channel.server.service.refused(number, self.request, error.code)
 
 
 class Channel(HTTPChannel):
@@ -85,6 +85,8 @@ class Channel(HTTPChannel):
         super().__init__(*arguments, **options)
 
     def received(self, data: bytes) -> bool:
+        if self.half_closed:
+            return False  # of no interest any more
         if self.request is None and not self.requests:
             self.since = time.monotonic()
             self.answering = False
@@ -96,15 +98,6 @@ class Channel(HTTPChannel):
                 raise ClientDisconnected
             self.answering = True
             return int(super().write_soon(data))
-
-    def readable(self) -> bool:
-        return self.half_closed or bool(super().readable())
-
-    def handle_read(self) -> None:
-        if self.half_closed:
-            self.recv(65_536)  # of no interest any more; the end of it closes the connection
-        else:
-            super().handle_read()
 
     def handle_write(self) -> None:
         if not (self.lingers and self.close_when_flushed):
@@ -162,4 +155,4 @@ class Channel(HTTPChannel):
             super().write_soon(head.encode() + body)
             self._flush_exception(self._flush_some, do_close=False)
             self.expired = self.close_when_flushed = True
-        self.server.refused(number, self.requests[0], status)
+        self.server.service.refused(number, self.requests[0], status)

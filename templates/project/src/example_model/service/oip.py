@@ -5,36 +5,30 @@ Source: https://github.com/kserve/open-inference-protocol (specification/protoco
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
 
 import falcon
 import msgspec
 from msgspec import Meta
 
-from .resources import Status, invalid_is_400, read
-from .schema import Schema
+from .resources import Status, fixed, invalid_is_400, read
+from .schema import Schema, Tensor, tensors
 
 
-def _int(low: int, high: int | None) -> Any:
-    return list[Annotated[int, Meta(ge=low, le=high)] | None]
+def _integers(low: int, high: int) -> Any:
+    within = Meta(ge=low, le=high if high < 2**63 else None)  # msgspec's bounds are of 64 bits
+    return list[Annotated[int, within] | None]
 
 
 KINDS: dict[str, Any] = {
     "BOOL": list[bool | None],
-    "UINT8": _int(0, 2**8 - 1),
-    "UINT16": _int(0, 2**16 - 1),
-    "UINT32": _int(0, 2**32 - 1),
-    "UINT64": _int(0, None),
-    "INT8": _int(-(2**7), 2**7 - 1),
-    "INT16": _int(-(2**15), 2**15 - 1),
-    "INT32": _int(-(2**31), 2**31 - 1),
-    "INT64": list[int | None],
-    "FP16": list[float | None],
-    "FP32": list[float | None],
-    "FP64": list[float | None],
+    **{f"UINT{bits}": _integers(0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+    **{
+        f"INT{bits}": _integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)
+    },
+    **{f"FP{bits}": list[float | None] for bits in (16, 32, 64)},
     "BYTES": list[str | None],
 }
-DATATYPES = {bool: "BOOL", int: "INT64", float: "FP64"}  # others are BYTES, as JSON if need be
 
 
 class Input(msgspec.Struct):
@@ -63,14 +57,6 @@ class Request(msgspec.Struct):
     outputs: list[Output] = []
 
 
-class Tensor(msgspec.Struct, frozen=True):
-    """What the protocol says of an input or an output; -1 is any length."""
-
-    name: str
-    datatype: str
-    shape: list[int]
-
-
 class Protocol:
     """Translates the protocol's requests to rows, and predictions to its responses."""
 
@@ -79,54 +65,35 @@ class Protocol:
     ) -> None:
         self._name, self._version = name, version
         self._schema, self._predict, self._status = schema, predict, status
-        self._inputs = _tensors(schema.row, "input")
-        self._outputs = _tensors(schema.answer, "output")
+        self._inputs = tensors(schema.row, "input")
+        self._outputs = tensors(schema.answer, "output")
         self._decoder = msgspec.json.Decoder(Request)
 
-    def add_to(self, app: Any) -> None:
-        """Route the protocol's addresses."""
-        for path in ("/v2", "/v2/health/live", "/v2/health/ready"):
-            app.add_route(path, self, suffix=path.rpartition("/")[2].replace("v2", "server"))
-        for path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
-            app.add_route(path, self, suffix="model")
-            app.add_route(f"{path}/ready", self, suffix="model_ready")
-            app.add_route(f"{path}/infer", self, suffix="infer")
-
-    def on_get_server(self, request: falcon.Request, response: falcon.Response) -> None:
-        response.media = {"name": self._name, "version": self._version, "extensions": []}
-
-    def on_get_live(self, request: falcon.Request, response: falcon.Response) -> None:
-        response.media = {"live": True}
-
-    def on_get_ready(self, request: falcon.Request, response: falcon.Response) -> None:
-        if self._status.reason:
-            raise falcon.HTTPServiceUnavailable(description=self._status.reason)
-        response.media = {"ready": True}
-
-    def on_get_model(
-        self, request: falcon.Request, response: falcon.Response, name: str, version: str = ""
-    ) -> None:
-        self._must_be(name, version)
-        response.media = {
+    def routes(self) -> dict[str, Any]:
+        """What answers at each of the protocol's addresses."""
+        server = {"name": self._name, "version": self._version, "extensions": []}
+        model = {
             "name": self._name,
             "versions": [self._version],
             "platform": "python",
-            "inputs": msgspec.to_builtins(self._inputs),
-            "outputs": msgspec.to_builtins(self._outputs),
+            "inputs": self._inputs,
+            "outputs": self._outputs,
         }
+        ready = self._status.check
+        routes: dict[str, Any] = {
+            "/v2": fixed(server),
+            "/v2/health/live": fixed({"live": True}),
+            "/v2/health/ready": fixed({"ready": True}, ready),
+        }
+        address = f"/v2/models/{self._name}"
+        for path in (address, f"{address}/versions/{self._version}"):
+            routes[path] = fixed(model)
+            routes[f"{path}/ready"] = fixed({"name": self._name, "ready": True}, ready)
+            routes[f"{path}/infer"] = self
+        return routes
 
-    def on_get_model_ready(
-        self, request: falcon.Request, response: falcon.Response, name: str, version: str = ""
-    ) -> None:
-        self._must_be(name, version)
-        self.on_get_ready(request, response)
-        response.media = {"name": self._name, "ready": True}
-
-    def on_post_infer(
-        self, request: falcon.Request, response: falcon.Response, name: str, version: str = ""
-    ) -> None:
-        self._must_be(name, version)
-        body = read(request, [falcon.MEDIA_JSON], untyped=True)  # Triton's client names no type
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        _, body = read(request, [falcon.MEDIA_JSON, ""])  # Triton's client names no type
         with invalid_is_400():
             asked = self._decoder.decode(body)
             wanted = self._wanted(asked.outputs)
@@ -136,10 +103,6 @@ class Protocol:
         if asked.id is not None:
             answer["id"] = asked.id
         response.data = self._schema.encode(answer)
-
-    def _must_be(self, name: str, version: str) -> None:
-        if name != self._name or version not in ("", self._version):
-            raise falcon.HTTPNotFound(description="There is no such model, or version of it.")
 
     def _wanted(self, outputs: list[Output]) -> list[Tensor]:
         named = {tensor.name: tensor for tensor in self._outputs}
@@ -189,26 +152,6 @@ def _nested(values: list[Any], shape: list[int]) -> list[Any]:
         step = max(length, 1)
         values = [values[n : n + step] for n in range(0, len(values), step)]
     return values
-
-
-def _tensors(kind: Any, alone: str) -> list[Tensor]:
-    """The tensors of a row or an answer: one a field, or one in all where there are no fields."""
-    if hasattr(kind, "__struct_fields__"):
-        hints = get_type_hints(kind)
-        return [Tensor(name, *_datatype(hints[name])) for name in kind.__struct_fields__]
-    return [Tensor(alone, *_datatype(kind))]
-
-
-def _datatype(hint: Any) -> tuple[str, list[int]]:
-    options = [option for option in get_args(hint) if option is not type(None)]
-    if get_origin(hint) is Literal:
-        return DATATYPES.get(type(options[0]), "BYTES"), [-1]
-    if get_origin(hint) in (list, dict):
-        datatype, shape = _datatype(options[-1])
-        return datatype, [*shape, -1]
-    if len(options) == 1:  # optional
-        return _datatype(options[0])
-    return DATATYPES.get(hint, "FP64" if hint in (Any, None) else "BYTES"), [-1]
 
 
 def _outputs(answers: Any, wanted: list[Tensor]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import base64
 import csv
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import falcon
 import msgspec
 
 from .. import rows
-from .metrics import Metrics
 from .schema import Schema
 
 Predict = Callable[[Any], Any]
@@ -26,75 +25,46 @@ class Status:
     def __init__(self, reason: str | None = None) -> None:
         self.reason = reason
 
+    def check(self) -> None:
+        """Raises 503 where they are not."""
+        if self.reason:
+            raise falcon.HTTPServiceUnavailable(description=self.reason)
+
+
+class Get:
+    """GET what a function gives."""
+
+    def __init__(self, content: Callable[[], bytes], media_type: str = falcon.MEDIA_JSON) -> None:
+        self._content, self._media_type = content, media_type
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, **_: str) -> None:
+        response.content_type = self._media_type
+        response.data = self._content()
+
+
+def fixed(document: Any, check: Callable[[], None] = lambda: None) -> Get:
+    """GET a JSON document that does not change, unless a check raises."""
+    content = msgspec.json.encode(document)
+
+    def answer() -> bytes:
+        check()
+        return content
+
+    return Get(answer)
+
 
 class Prediction:
-    """POST rows, get predictions."""
+    """POST rows as one of these media types, get predictions of the same."""
 
-    def __init__(self, schema: Schema, predict: Predict) -> None:
-        self._schema = schema
-        self._predict = predict
+    def __init__(self, schema: Schema, predict: Predict, kinds: Mapping[str, rows.Decode]) -> None:
+        self._schema, self._predict, self._kinds = schema, predict, kinds
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        body = read(request, [falcon.MEDIA_JSON])
+        kind, body = read(request, self._kinds)
         with invalid_is_400():
-            data = self._schema.decode_request(body)
-        response.data = self._schema.encode({"predictions": self._predict(data)})
-
-
-class Invocations:
-    """POST rows as SageMaker does: JSON, JSON lines or CSV, answered in kind."""
-
-    def __init__(self, schema: Schema, predict: Predict) -> None:
-        self._schema = schema
-        self._predict = predict
-
-    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        body = read(request, list(rows.KINDS))
-        kind = media_type(request)
+            data, render = self._kinds[kind](self._schema, body)
         response.content_type = kind
-        with invalid_is_400():
-            data, render = rows.KINDS[kind](self._schema, body)
         response.data = render(self._predict(data))
-
-
-class Live:
-    """GET whether the process answers at all."""
-
-    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        response.data = b'{"status":"live"}'
-
-
-class Ready:
-    """GET whether requests are welcome."""
-
-    def __init__(self, status: Status) -> None:
-        self._status = status
-
-    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        if self._status.reason:
-            raise falcon.HTTPServiceUnavailable(description=self._status.reason)
-        response.data = b'{"status":"ready"}'
-
-
-class Document:
-    """GET a JSON document that does not change."""
-
-    def __init__(self, document: Any) -> None:
-        self._content = msgspec.json.encode(document)
-
-    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        response.data = self._content
-
-
-class Exposition:
-    """GET the metrics, as Prometheus reads them."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        response.content_type = "text/plain; version=0.0.4; charset=utf-8"
-        response.data = self._metrics.render()
 
 
 class Page:
@@ -135,17 +105,12 @@ def invalid_is_400() -> Iterator[None]:
         raise falcon.HTTPBadRequest(title="Invalid request", description=str(error)) from error
 
 
-def media_type(request: falcon.Request) -> str:
-    """The type of the request's body, without its parameters."""
-    return (request.content_type or "").partition(";")[0].strip().lower()
-
-
-def read(request: falcon.Request, kinds: list[str], untyped: bool = False) -> bytes:
-    """The body, which must be of one of these media types, or of none, and not be compressed."""
-    known = media_type(request) in kinds or (untyped and request.content_type is None)
-    if not known or request.get_header("Content-Encoding"):
+def read(request: falcon.Request, kinds: Iterable[str]) -> tuple[str, bytes]:
+    """The media type, which must be one of these, and the body, which must not be compressed."""
+    kind = (request.content_type or "").partition(";")[0].strip().lower()
+    if kind not in kinds or request.get_header("Content-Encoding"):
         raise falcon.HTTPUnsupportedMediaType(
-            description=f"Send {' or '.join(kinds)}, uncompressed, as Content-Type says it."
+            description=f"Send {' or '.join(filter(None, kinds))}, uncompressed, "
+            "as Content-Type says it."
         )
-    body: bytes = request.bounded_stream.read()
-    return body
+    return kind, request.bounded_stream.read()

@@ -1,11 +1,12 @@
 """One schema from one signature: the annotations of the model's `predict` decode, check and describe."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 MISSING = frozenset({"", "NA", "NaN", "nan", "null"})  # cells that stand for no value
+DATATYPES = {bool: "BOOL", int: "INT64", float: "FP64"}  # others are BYTES, as JSON if need be
 PROBLEM = {
     "type": "object",
     "required": ["title", "status"],
@@ -82,6 +83,34 @@ class Schema:
     def encode(value: Any) -> bytes:
         """Predictions as JSON; numpy's arrays and scalars included."""
         return msgspec.json.encode(value, enc_hook=_plain)
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """What the protocol says of an input or an output; -1 is any length."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+def tensors(kind: Any, alone: str) -> list[Tensor]:
+    """The tensors of a row or an answer: one a field, or one in all where there are no fields."""
+    if hasattr(kind, "__struct_fields__"):
+        hints = get_type_hints(kind)
+        return [Tensor(name, *_datatype(hints[name])) for name in kind.__struct_fields__]
+    return [Tensor(alone, *_datatype(kind))]
+
+
+def _datatype(hint: Any) -> tuple[str, list[int]]:
+    options = [option for option in get_args(hint) if option is not type(None)]
+    if get_origin(hint) is Literal:
+        return DATATYPES.get(type(options[0]), "BYTES"), [-1]
+    if get_origin(hint) in (list, dict):
+        datatype, shape = _datatype(options[-1])
+        return datatype, [*shape, -1]
+    if len(options) == 1:  # optional
+        return _datatype(options[0])
+    return DATATYPES.get(hint, "FP64" if hint in (Any, None) else "BYTES"), [-1]
 
 
 def openapi(title: str, version: str, schema: Schema, examples: Sequence[Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import logging
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -20,7 +19,8 @@ from . import ServeConfig
 TICK = 0.25
 CRASHES = 5  # of workers that lived less than YOUNG seconds, one after the other
 YOUNG = 5.0
-SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGCHLD")  # not all are on every system
+NAMES = {"SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGCHLD"}  # not all are on every system
+SIGNALS = [number for number in signal.Signals if number.name in NAMES]
 
 log = logging.getLogger(__name__)
 
@@ -39,16 +39,13 @@ class Supervisor:
         violation: Callable[[], bool] = lambda: False,
         watched: Path | None = None,
     ) -> None:
-        self._load, self._settings, self._violation = load, settings, violation
-        self._watched = watched
+        self._load, self._settings = load, settings
+        self._violation, self._watched = violation, watched
         self._model = load()
         self._listening = _listen(settings)
         self._workers: dict[int, float] = {}  # process id to time of its start
         self._leaving: dict[int, float] = {}  # process id to the time when it is killed
-        self._crashes = 0
-        self._stopping = self._failed = False
-        self._signals = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-        self._shared = tempfile.mkdtemp(prefix="metrics-")
+        self._crashes, self._stopping, self._failed = 0, False, False
 
     @property
     def _url(self) -> str:
@@ -61,28 +58,27 @@ class Supervisor:
         Raises ProjectError where no worker stays alive.
         """
         if not hasattr(os, "fork"):
-            from .server import Server
-
             log.warning("This system cannot fork: one process serves.")
-            server = Server(self._model, self._settings, self._listening, self._violation)
+            server = self._server()
             signal.signal(signal.SIGINT, server.stop_all)
             announce(self._url)
             return server.run()
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = self._shared
-        # Imported once, for all workers to share; the metrics look for their folder on import.
-        import_module(f"{__package__}.server")
-
-        try:
+        with tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True) as shared:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
+            import_module(f"{__package__}.server")  # once, for all workers to share
             self._supervise(announce)
-        finally:
-            shutil.rmtree(self._shared, ignore_errors=True)
+
+    def _server(self, parent: int | None = None) -> Any:
+        from .server import Server  # late: the metrics look for their folder on import
+
+        return Server(self._model, self._settings, self._listening, self._violation, parent)
 
     def _supervise(self, announce: Callable[[str], None]) -> None:
         # Signals are taken one at a time below, never in the middle of something.
         self._inbox, outbox = socket.socketpair()
         outbox.setblocking(False)
         signal.set_wakeup_fd(outbox.fileno())
-        for number in self._signals:
+        for number in SIGNALS:
             signal.signal(number, lambda *_: None)
         seen = _newest(self._watched)
         self._start()
@@ -104,8 +100,7 @@ class Supervisor:
             self._start()
         if self._failed:
             raise ProjectError(
-                f"{CRASHES} workers ended within {YOUNG:g} s of their start, one after the other. "
-                "The log above says why; nothing is served."
+                f"{CRASHES} workers ended within {YOUNG:g} s of their start. The log above says why."
             )
 
     def _start(self) -> None:
@@ -114,35 +109,30 @@ class Supervisor:
             if self._crashes >= CRASHES:
                 self._stopping = self._failed = True
                 return self._retire(self._workers, signal.SIGUSR1)
-            signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             parent = os.getpid()
-            pid = os.fork()
-            if pid == 0:
+            if (pid := os.fork()) == 0:
                 self._work(parent)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             self._workers[pid] = time.monotonic()
 
     def _work(self, parent: int) -> None:
         """The life of a worker; it does not return."""
         code = 1
         try:
-            from .server import Server
-
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the supervisor has it too
-            server = Server(self._model, self._settings, self._listening, self._violation, parent)
+            server = self._server(parent)
             signal.signal(signal.SIGTERM, server.stop)
             signal.signal(signal.SIGUSR1, server.stop_all)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             server.run()
             code = 0
         except Exception:
             log.exception("A worker failed")
         finally:
             sys.stdout.flush()
-            sys.stderr.flush()
             os._exit(code)
 
     def _reap(self) -> None:
@@ -192,10 +182,8 @@ class Supervisor:
 
 def _newest(folder: Path | None) -> float:
     """When a file of the code, or an artifact, was last changed."""
-    if folder is None:
-        return 0
-    files = (path for path in folder.rglob("*") if path.suffix != ".pyc" and path.is_file())
-    return max(path.stat().st_mtime for path in files)
+    files = folder.rglob("*") if folder else ()
+    return max((p.stat().st_mtime for p in files if p.suffix != ".pyc" and p.is_file()), default=0)
 
 
 def _listen(settings: ServeConfig) -> socket.socket:
