@@ -168,6 +168,8 @@ def test_more_connections_than_the_limit_evict_the_oldest(churn: Churn) -> None:
 def test_a_late_answer_is_a_504_and_health_stays(churn: Churn) -> None:
     command = [churn.python, "-c", SLEEPY, "predict_seconds=1", "threads=4"]
     with service(command, churn.root) as running:
+        for _ in range(20):  # a quick model is asked in the loop itself: it must not stay there
+            assert running.post("/predict", b'{"data": [0]}')[0] == 200
         statuses: list[int] = []
         threads = [
             threading.Thread(

@@ -8,7 +8,7 @@ import secrets
 import sys
 import time
 from http import HTTPStatus
-from importlib.metadata import version
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -38,7 +38,8 @@ class Service:
 
     def __init__(self, model: Any, settings: ServeConfig | None = None) -> None:
         settings = settings or ServeConfig()
-        number = version(NAME)
+        about = metadata(NAME)
+        number = about["Version"]
         schema = Schema.of(model, settings.max_rows)
         together = getattr(model, "batch", True) and schema.row is not None
         self.status = Status()
@@ -49,7 +50,8 @@ class Service:
             settings.max_rows,
             self.metrics.batch,
         )
-        document = openapi(NAME, number, schema, getattr(model, "examples", []))
+        info = {"title": NAME, "version": number, "description": about["Summary"] or ""}
+        document = openapi(info, schema, getattr(model, "examples", []))
         self.log = RequestLog(settings.log)
         self.app: WSGI = falcon.App(middleware=[Observer(self.metrics, self.log), Doors(settings)])
         self.app.req_options.strip_url_path_trailing_slash = True

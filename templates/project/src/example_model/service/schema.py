@@ -113,7 +113,7 @@ def _datatype(hint: Any) -> tuple[str, list[int]]:
     return DATATYPES.get(hint, "FP64" if hint in (Any, None) else "BYTES"), [-1]
 
 
-def openapi(title: str, version: str, schema: Schema, examples: Sequence[Any]) -> dict[str, Any]:
+def openapi(info: dict[str, str], schema: Schema, examples: Sequence[Any]) -> dict[str, Any]:
     """The service as OpenAPI 3.1, with real rows as the example."""
     types, components = msgspec.json.schema_components(
         [schema.request, schema.response], ref_template="#/components/schemas/{name}"
@@ -124,7 +124,7 @@ def openapi(title: str, version: str, schema: Schema, examples: Sequence[Any]) -
     keys = {"type": "http", "scheme": "bearer", "description": "Where the service asks for keys"}
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version},
+        "info": info,
         "paths": {
             "/predict": {
                 "post": {
