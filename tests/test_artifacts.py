@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable
+import shlex
+import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -178,95 +181,81 @@ def test_a_format_whose_library_is_missing_says_how_to_get_it(churn: Churn, tmp_
     assert 'safetensors is not installed. Run: poetry add "safetensors"' in said
 
 
-def test_an_unchanged_training_changes_the_time_alone(churn: Churn, copy: Path) -> None:
-    path = copy / "src/churn/artifacts/manifest.json"
+def test_a_disagreement_is_said_and_trainings_differ_in_time_alone(
+    churn: Churn, copy: Path
+) -> None:
     for words in (["init", "--quiet"], ["add", "--all"]):
         run("git", *words, cwd=copy)
     run("git", "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "All", cwd=copy)
-    said = []
+    said = churn.verb("train", "--set", "tolerance=1e-12", cwd=copy).stdout
+    assert re.search(r"ONNX will not do: a probability differs by \S+ from scikit-learn's", said)
+    assert (copy / "src/churn/artifacts/model.skops").exists()
+    path = copy / "src/churn/artifacts/manifest.json"
+    trained = []
     for _ in range(2):
         churn.verb("train", cwd=copy)
-        said.append(json.loads(path.read_text()))
-        assert said[-1]["run"].pop("created")
-    assert said[0] == said[1]
-    assert said[0]["run"]["clean"] is True
-    assert said[0]["run"]["seed"] == said[0]["run"]["config"]["seed"]
-    keys = re.findall(r'^ +"(.+?)":', path.read_text(), re.MULTILINE)
-    artifacts = [key for key in keys if "." in key and "/" not in key]
-    assert artifacts == sorted(artifacts)
+        trained.append(json.loads(path.read_text()))
+        assert trained[-1]["run"].pop("created")
+    assert trained[0] == trained[1]
+    assert trained[0]["run"]["clean"] is True
+    assert trained[0]["run"]["seed"] == 20
+    assert list(trained[0]["artifacts"]) == ["classes.json", "model.onnx"]
+    assert churn.verb("verify", cwd=copy).stdout.startswith("2 artifacts")
 
 
-@pytest.fixture
-def boosted(copy: Path) -> Path:
-    """The project with an estimator that does not become ONNX."""
+@pytest.fixture(scope="module")
+def boosted(churn: Churn, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The project trained with an estimator that does not become ONNX, and what was said."""
+    copy = tmp_path_factory.mktemp("boosted") / "churn"
+    shutil.copytree(churn.root, copy, ignore=shutil.ignore_patterns(".git", "dist"))
     path = copy / "src/churn/models/train.py"
     text = path.read_text().replace("RandomForestClassifier", "HistGradientBoostingClassifier")
-    text = text.replace("n_estimators=settings.trees", "max_iter=settings.trees")
-    path.write_text(text)
-    return copy
+    path.write_text(text.replace("n_estimators=settings.trees", "max_iter=settings.trees"))
+    return copy, churn.verb("train", cwd=copy).stdout
 
 
-def test_what_does_not_become_onnx_is_kept_and_served_by_skops(churn: Churn, boosted: Path) -> None:
-    said = churn.verb("train", cwd=boosted).stdout
+def test_what_does_not_become_onnx_is_kept_and_served_by_skops(
+    churn: Churn, boosted: tuple[Path, str]
+) -> None:
+    root, said = boosted
     assert "Saved with skops, for ONNX will not do: " in said
-    folder = boosted / "src/churn/artifacts"
-    assert {path.name for path in folder.iterdir()} - {".gitkeep"} == {
-        "classes.json",
-        "manifest.json",
-        "model.skops",
-    }
-    first = (folder / "model.skops").read_bytes()
-    expected = json.loads(churn.verb("predict", ROWS, cwd=boosted).stdout)
+    files = {path.name for path in (root / "src/churn/artifacts").iterdir()}
+    assert files - {".gitkeep"} == {"classes.json", "manifest.json", "model.skops"}
+    expected = json.loads(churn.verb("predict", ROWS, cwd=root).stdout)
     assert sum(expected[0]["probabilities"].values()) == pytest.approx(1)
-    env = {"PYTHONPATH": str(boosted / "src")}
-    with service([churn.python, "-m", "churn", "serve", "--port", "0"], boosted, env) as running:
+    env = {"PYTHONPATH": str(root / "src")}
+    with service([churn.python, "-m", "churn", "serve", "--port", "0"], root, env) as running:
         answer = running.post("/predict", f'{{"data": {ROWS}}}'.encode())
         assert answer == (200, {"predictions": expected})
         assert running.stop() == 0
-    churn.verb("train", cwd=boosted)
-    assert (folder / "model.skops").read_bytes() == first
+    run(churn.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=root, env=env)
 
 
-def test_a_wheel_says_what_else_a_model_kept_by_skops_needs(
-    churn: Churn, boosted: Path, tmp_path: Path, clean_python: Callable[..., Path]
+def test_what_training_advises_makes_a_wheel_that_serves_by_skops(
+    churn: Churn, boosted: tuple[Path, str], tmp_path: Path
 ) -> None:
-    advice = re.findall('Run: poetry add (".*")', churn.verb("train", cwd=boosted).stdout)[0]
-    words = re.findall('"(.+?)"', advice)
-    poetry("build", "--format", "wheel", cwd=boosted)
-    (bare,) = (boosted / "dist").glob("*.whl")
-    python = clean_python(bare)
-    said = run(python, "-m", "churn", "predict", ROWS, cwd=tmp_path, code=1).stderr
-    assert re.search('Run: pip install "scikit-learn==.*" "skops==', said)
-    assert "Traceback" not in said
+    root, said = boosted
+    (advice,) = re.findall("Run: poetry add (.*)", said)
+    poetry("add", "--lock", *shlex.split(advice), cwd=root)
+    poetry("build", "--format", "wheel", "--output", tmp_path, cwd=root)
+    (built,) = tmp_path.glob("*.whl")
+    unpacked = tmp_path / "site-packages"
+    zipfile.ZipFile(built).extractall(unpacked)
+    (metadata,) = unpacked.glob("*.dist-info/METADATA")
+    for package in shlex.split(advice):
+        name, _, version = package.partition("==")
+        assert f"Requires-Dist: {name} ({'==' if version else ''}{version}" in metadata.read_text()
+    env = {"PYTHONPATH": str(unpacked)}
+    command = (churn.python, "-m", "churn", "predict", ROWS)
+    expected = churn.verb("predict", ROWS, cwd=root).stdout
+    assert run(*command, cwd=tmp_path, env=env).stdout == expected
 
-    poetry("add", "--lock", *words, cwd=boosted)
-    poetry("build", "--format", "wheel", "--output", tmp_path / "whole", cwd=boosted)
-    (whole,) = (tmp_path / "whole").glob("*.whl")
-    run(
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--force-reinstall",
-        "--no-deps",
-        whole,
-        cwd=tmp_path,
-    )
-    run(python, "-m", "pip", "install", "--quiet", whole, cwd=tmp_path)
-    assert (
-        run(python, "-m", "churn", "predict", ROWS, cwd=tmp_path).stdout
-        == churn.verb("predict", ROWS, cwd=boosted).stdout
-    )
-
-
-def test_a_disagreement_is_said_and_the_way_back_is_clean(churn: Churn, copy: Path) -> None:
-    said = churn.verb("train", "--set", "tolerance=1e-12", cwd=copy).stdout
-    assert re.search(r"ONNX will not do: a probability differs by \S+ from scikit-learn's", said)
-    assert churn.verb("verify", cwd=copy).stdout.startswith("2 artifacts")
-    churn.verb("train", cwd=copy)
-    assert not (copy / "src/churn/artifacts/model.skops").exists()
-    assert churn.verb("verify", cwd=copy).stdout.startswith("2 artifacts")
+    manifest = unpacked / "churn/artifacts/manifest.json"
+    text = re.sub('"scikit-learn": ".*?"', '"scikit-learn": "0.1"', manifest.read_text())
+    manifest.write_text(text)
+    refusal = run(*command, cwd=tmp_path, env=env, code=1).stderr
+    assert re.search('Run: pip install "scikit-learn==0.1" "skops==', refusal)
+    assert "Traceback" not in refusal
 
 
 CONVERTED = """
@@ -309,7 +298,7 @@ for name, (estimator, parts, target) in cases.items():
     output = "probabilities" if hasattr(pipeline, "predict_proba") else "variable"
     (got,) = session.run([output], inputs)
     (expected,) = formats.Estimator(pipeline).run([output], inputs)
-    print(name, np.abs(got - expected).max() < 1e-5, got.shape == expected.shape)
+    print(name, np.abs(got - expected).max() < 1e-4, got.shape == expected.shape)
 """
 
 
@@ -320,13 +309,13 @@ def test_pipelines_of_numbers_words_and_text_and_boosters_become_onnx(extended: 
 
 
 def test_the_readmes_way_from_pytorch(extended: Churn, copy: Path) -> None:
+    paths = os.pathsep.join([str(copy / "src"), os.environ.get("PYTHONPATH", "")])
     try:
-        ask(extended, "import onnxscript, torch")
+        run(extended.python, "-c", "import torch, onnxscript", cwd=copy, env={"PYTHONPATH": paths})
     except AssertionError:
-        pytest.skip(
-            "torch and onnxscript are not installed: they are too large for a test to fetch"
-        )
+        pytest.skip("torch and onnxscript are not installed, and too large to fetch for one test")
     readme = (copy / "README.md").read_text()
     (snippet,) = re.findall(r"```python\n(import torch.*?)```", readme, re.DOTALL)
-    said = ask(extended, snippet + "\nprint(predicted.shape, net(rows).shape)", cwd=copy)
-    assert said.splitlines()[-1] == "(5, 3) torch.Size([5, 3])"
+    check = "print(abs(predicted - net(rows).detach().numpy()).max() < 1e-5, predicted.shape)"
+    done = run(extended.python, "-c", f"{snippet}\n{check}", cwd=copy, env={"PYTHONPATH": paths})
+    assert done.stdout.splitlines()[-1] == "True (5, 3)"
