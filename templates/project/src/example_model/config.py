@@ -194,7 +194,7 @@ def _hvac() -> Any:
         import hvac
     except ModuleNotFoundError as error:
         raise ProjectError(
-            'Vault is read with hvac. Run "poetry install --extras vault", or "poetry add hvac" for a '
-            "platform that installs no extras."
+            "Vault is read with hvac. Run: poetry install --extras vault; or, for a platform that "
+            'installs no extras: poetry add hvac --python "<4"'
         ) from error
     return hvac

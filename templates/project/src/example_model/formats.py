@@ -230,28 +230,18 @@ def _register_boosters() -> None:
     from skl2onnx import update_registered_converter
     from skl2onnx.common import shape_calculator as shapes
 
-    for library, folder, prefix, name in (
-        ("lightgbm", "LightGbm", "LightGbmLGBM", "LGBM"),
-        ("xgboost", "XGBoost", "XGBoostXGB", "XGB"),
-    ):
+    classes = shapes.calculate_linear_classifier_output_shapes
+    values = shapes.calculate_linear_regressor_output_shapes
+    options = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
+    for library, folder, name in (("lightgbm", "LightGbm", "LGBM"), ("xgboost", "XGBoost", "XGB")):
         if library not in sys.modules:
             continue
-        path = f"onnxmltools.convert.{library}.operator_converters.{folder}"
-        convert = getattr(_need(path), f"convert_{library}")
-        for kind, shape, options in (
-            ("Classifier", shapes.calculate_linear_classifier_output_shapes, ZIPMAP),
-            ("Regressor", shapes.calculate_linear_regressor_output_shapes, None),
-        ):
-            update_registered_converter(
-                getattr(sys.modules[library], name + kind),
-                prefix + kind,
-                shape,
-                convert,
-                options=options,
-            )
-
-
-ZIPMAP = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
+        found = _need(f"onnxmltools.convert.{library}.operator_converters.{folder}")
+        convert = getattr(found, f"convert_{library}")
+        for kind, shape, given in (("Classifier", classes, options), ("Regressor", values, None)):
+            estimator = getattr(sys.modules[library], name + kind)
+            alias = f"{folder}{name}{kind}"
+            update_registered_converter(estimator, alias, shape, convert, options=given)
 
 
 def _need(module: str) -> Any:
