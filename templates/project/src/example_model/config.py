@@ -1,9 +1,13 @@
-"""Typed settings from configs/*.yaml, overridden by environment variables and by options."""
+"""Typed settings from configs/*.yaml, overridden by environment variables and by options.
+
+A secret is not written there but referred to, as ${env:NAME} or ${vault:path#key}, and is a Secret here.
+"""
 
 import difflib
+import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +17,35 @@ import yaml
 from . import ProjectError, project_dir
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
+REFERENCE = re.compile(r"\$\{(?:env:(\w+)|vault:([^#{}]+)#([^#{}]+))\}")
+
+
+class Secret:
+    """Text that is shown to nobody who does not ask with reveal(): its repr, str and JSON are ***."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself: not for a log, a message or an artifact."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> str:
+        raise TypeError("A secret is not pickled.")
 
 
 def load(
@@ -28,14 +61,27 @@ def load(
     Raises ProjectError with the file and the key where one is unknown, missing or of a wrong type.
     """
     path = (project_dir or Path.cwd()) / "configs" / f"{name}.yaml"
-    values = _read(path)
-    _convert(values, schema, str(path), strict=True)
-    prefix = f"{__package__}_{name}_".upper()
-    for key in schema.__struct_fields__:
-        if (value := environ.get(prefix + key.upper())) is not None:
-            values[key] = value
-            _convert(values, schema, f"${prefix + key.upper()}")
-    return _convert({**values, **(overrides or {})}, schema, "the command line")
+    variables = {key: f"{__package__}_{name}_{key}".upper() for key in schema.__struct_fields__}
+    sources: list[tuple[str, Mapping[str, Any]]] = [
+        (str(path), _read(path)),
+        *((f"${v}", {key: environ[v]}) for key, v in variables.items() if v in environ),
+        ("the command line", overrides or {}),
+    ]
+    look_up = functools.partial(_look_up, environ, _vault(environ))
+    values: dict[str, Any] = {}
+    for n, (source, given) in enumerate(sources):
+        overridden = {key for _, later in sources[n + 1 :] for key in later}
+        values |= {
+            k: v if k in overridden else _resolve(v, look_up, source) for k, v in given.items()
+        }
+        settings = _convert(values, schema, source, strict=n == 0)
+        values |= {key: getattr(settings, key) for key in given}
+    return settings
+
+
+def plain(settings: msgspec.Struct) -> Any:
+    """Settings as what JSON can say, with *** for each secret."""
+    return msgspec.to_builtins(settings, enc_hook=repr)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -59,7 +105,96 @@ def _convert(
         known = ", ".join(schema.__struct_fields__)
         mend = f'Did you mean "{near[0]}"?' if near else f"Known are {known}."
         raise ProjectError(f'{source}: unknown key "{unknown[0]}". {mend}')
+
+    def to_secret(kind: type, value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        if kind is not Secret or not isinstance(value, str):
+            raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+        if value and not source.startswith("$") and not REFERENCE.search(value):
+            raise ValueError("A secret is not written here: ${env:NAME} or ${vault:path#key} is")
+        return Secret(value)
+
     try:
-        return msgspec.convert(values, schema, strict=strict)
+        return msgspec.convert(values, schema, strict=strict, dec_hook=to_secret)
     except msgspec.ValidationError as error:
         raise ProjectError(f"{source}: {re.sub(r'`[$][.]?', '`', str(error))}") from error
+
+
+def _resolve(value: Any, look_up: Callable[[re.Match[str]], str], source: str) -> Any:
+    """The value with each text that refers to a secret made a Secret."""
+    if isinstance(value, dict):
+        return {key: _resolve(item, look_up, source) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolve(item, look_up, source) for item in value]
+    if not isinstance(value, str) or not REFERENCE.search(value):
+        return value
+    try:
+        return Secret(REFERENCE.sub(look_up, value))
+    except ProjectError as error:
+        raise ProjectError(f"{source}: {error}") from error
+
+
+def _look_up(
+    environ: Mapping[str, str],
+    read: Callable[[str], Mapping[str, Any]],
+    reference: re.Match[str],
+) -> str:
+    name, path, key = reference.groups()
+    if name and name not in environ:
+        raise ProjectError(f"{reference[0]}: this environment variable is not set.")
+    if name:
+        return environ[name]
+    fields = read(path)
+    if key not in fields:
+        raise ProjectError(f"{reference[0]}: known there are {', '.join(fields) or 'no keys'}.")
+    return str(fields[key])
+
+
+def _vault(environ: Mapping[str, str]) -> Callable[[str], Mapping[str, Any]]:
+    """Reads paths of HashiCorp's Vault, or of OpenBao, each once: a lease's parts belong together."""
+
+    @functools.cache
+    def client() -> Any:
+        hvac = _hvac()
+        if "VAULT_ADDR" not in environ:
+            raise ProjectError("$VAULT_ADDR does not say where Vault is.")
+        found = hvac.Client(environ["VAULT_ADDR"], environ.get("VAULT_TOKEN"), timeout=10)
+        if not found.token:
+            role, secret = environ.get("VAULT_ROLE_ID"), environ.get("VAULT_SECRET_ID")
+            if not role or not secret:
+                raise ProjectError(
+                    "Vault wants $VAULT_TOKEN, or $VAULT_ROLE_ID and $VAULT_SECRET_ID."
+                )
+            found.auth.approle.login(role, secret)
+        return found
+
+    @functools.cache
+    def read(path: str) -> Mapping[str, Any]:
+        hvac = _hvac()
+        try:
+            answer = client().read(path)
+        except (hvac.exceptions.VaultError, OSError) as error:  # requests' errors are OSErrors
+            why = getattr(error, "errors", None) or [type(error).__name__]
+            said = "; ".join(" ".join(str(line).split()) for line in why)
+            raise ProjectError(f"Vault did not give {path}: {said}.") from error
+        if answer is None:
+            raise ProjectError(
+                f'Vault has no {path}. In a store of version 2 "data" follows its mount, '
+                "as in secret/data/churn."
+            )
+        data: Mapping[str, Any] = answer["data"]
+        return data["data"] or {} if {"data", "metadata"} <= data.keys() else data
+
+    return read
+
+
+def _hvac() -> Any:
+    try:
+        import hvac
+    except ModuleNotFoundError as error:
+        raise ProjectError(
+            "Vault is read with hvac. Run: poetry install --extras vault; or, for a platform that "
+            'installs no extras: poetry add hvac --python "<4"'
+        ) from error
+    return hvac

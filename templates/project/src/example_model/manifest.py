@@ -1,51 +1,19 @@
 """Save artifacts with their hashes and their origin; load none that differs from what was saved."""
 
 import hashlib
-import importlib.metadata
 import os
 import platform
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from . import ProjectError, artifacts_dir, project_dir
+from . import ProjectError, artifacts_dir, config, formats, project_dir
 
 MANIFEST = "manifest.json"
-
-
-class Format(NamedTuple):
-    """How one kind of artifact becomes bytes and comes back."""
-
-    dump: Callable[[Any], bytes]
-    load: Callable[[bytes], Any]
-    libraries: tuple[str, ...] = ()  # whose versions are worth knowing later
-
-
-def load_onnx(content: bytes) -> Any:
-    """An onnxruntime.InferenceSession that leaves the other cores to other requests."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-FORMATS = {
-    ".onnx": Format(
-        lambda model: bytes(model.SerializeToString()),
-        load_onnx,
-        ("onnx", "onnxruntime", "scikit-learn", "skl2onnx"),
-    ),
-    ".json": Format(
-        lambda value: msgspec.json.format(msgspec.json.encode(value)), msgspec.json.decode
-    ),
-    ".txt": Format(str.encode, bytes.decode),
-    ".bin": Format(bytes, bytes),
-}
 
 
 class Artifact(msgspec.Struct):
@@ -53,7 +21,9 @@ class Artifact(msgspec.Struct):
 
     sha256: str
     size: int  # bytes
-    libraries: dict[str, str] = {}
+    format: str = ""
+    libraries: dict[str, str] = {}  # that made it, and their versions
+    trusted: list[str] = []  # the names it may refer to, where its format can name code
 
 
 class Manifest(msgspec.Struct):
@@ -63,14 +33,26 @@ class Manifest(msgspec.Struct):
     run: dict[str, Any] = {}
 
 
-def save(name: str, value: Any, folder: Path = artifacts_dir) -> None:
+def save(name: str, value: Any, folder: Path = artifacts_dir) -> Artifact:
     """Write an artifact whole, and its entry into the manifest. The suffix of its name picks the format."""
     kind = _format(name)
     content = kind.dump(value)
+    trusted = kind.names(content) if kind.names else []
+    libraries = formats.versions(kind, trusted)
     manifest = read(folder) if (folder / MANIFEST).exists() else Manifest()
-    manifest.artifacts[name] = Artifact(_sha256(content), len(content), _versions(kind.libraries))
+    entry = Artifact(_sha256(content), len(content), kind.name, libraries, trusted)
+    manifest.artifacts[name] = entry
     write_whole(folder / name, content)
     _write(manifest, folder)
+    return entry
+
+
+def remove(name: str, folder: Path = artifacts_dir) -> None:
+    """Delete an artifact and its entry, if they are there."""
+    manifest = read(folder)
+    if manifest.artifacts.pop(name, None):
+        _write(manifest, folder)
+    (folder / name).unlink(missing_ok=True)
 
 
 def load(name: str, folder: Path = artifacts_dir) -> Any:
@@ -83,23 +65,44 @@ def load(name: str, folder: Path = artifacts_dir) -> Any:
         content = (folder / name).read_bytes()
     except FileNotFoundError:
         raise ProjectError(f"{folder / name} is missing. {_mend()}") from None
-    if _sha256(content) != entry.sha256:
-        raise ProjectError(f"{folder / name} differs from its manifest. {_mend()}")
-    return kind.load(content)
+    if fault := _difference(content, entry):
+        raise ProjectError(f"{folder / name} {fault}. {_mend()}")
+    if unlike := _unlike(name, entry):
+        raise ProjectError(f"{name}: {'; '.join(unlike)}. {formats.install(*pins(entry))}")
+    try:
+        return kind.load(content, entry.trusted) if kind.names else kind.load(content)
+    except ProjectError as error:
+        raise ProjectError(f"{name}: {error}") from error
+
+
+def load_model(stem: str, folder: Path = artifacts_dir) -> Any:
+    """What training kept of an estimator: ONNX, or skops. Either is asked with run(outputs, inputs)."""
+    if f"{stem}.skops" in read(folder).artifacts:
+        return formats.Estimator(load(f"{stem}.skops", folder))
+    return load(f"{stem}.onnx", folder)
+
+
+def pins(entry: Artifact) -> list[str]:
+    """The libraries that made an artifact, as requirements."""
+    return [f"{library}=={version}" for library, version in entry.libraries.items()]
 
 
 def verify(folder: Path = artifacts_dir) -> list[str]:
-    """Every artifact that is missing, differs from the manifest or is not in it; none is a good answer."""
+    """Every artifact that could not be loaded, or is not in the manifest; none is a good answer."""
     listed = read(folder).artifacts
-    found = {path.name: path for path in folder.iterdir() if not path.name.startswith(".")}
-    found.pop(MANIFEST, None)
+    found = _files(folder)
     return [
         *(f"{name} is missing" for name in sorted(listed.keys() - found.keys())),
         *(f"{name} is not in the manifest" for name in sorted(found.keys() - listed.keys())),
         *(
-            f"{name} differs from its manifest"
+            f"{name} {fault}"
             for name in sorted(listed.keys() & found.keys())
-            if _sha256(found[name].read_bytes()) != listed[name].sha256
+            if (fault := _difference(found[name].read_bytes(), listed[name]))
+        ),
+        *(
+            f"{name}: {fault}"
+            for name, entry in sorted(listed.items())
+            for fault in _unlike(name, entry)
         ),
     ]
 
@@ -131,19 +134,21 @@ def watch(folder: Path = artifacts_dir) -> Callable[[], bool]:
 
 
 def record(
-    config: Mapping[str, Any],
+    settings: msgspec.Struct,
     data: Iterable[Path],
     metrics: Mapping[str, Any],
+    seed: int | None = None,
     folder: Path = artifacts_dir,
 ) -> None:
-    """Note the run that made the artifacts: commit, data, configuration, metrics, versions, time."""
+    """Note the run that made the artifacts: commit, data, configuration, seed, metrics, versions, time."""
     commit = _git("rev-parse", "HEAD")
     manifest = read(folder)
     manifest.run = {
         "commit": commit,
-        "clean": None if commit is None else not _git("status", "--porcelain"),
-        "config": dict(config),
+        "clean": None if commit is None else not _git("status", "--porcelain", "--", *_SOURCES),
+        "config": config.plain(settings),
         "data": {_relative(path): _sha256(path.read_bytes()) for path in data},
+        "seed": seed,
         "metrics": dict(metrics),
         "python": platform.python_version(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -188,28 +193,46 @@ def _write(manifest: Manifest, folder: Path) -> None:
     write_whole(folder / MANIFEST, msgspec.json.format(content) + b"\n")
 
 
-def _format(name: str) -> Format:
+def _format(name: str) -> formats.Format:
     try:
-        return FORMATS[Path(name).suffix]
+        return formats.FORMATS[Path(name).suffix]
     except KeyError:
         raise ProjectError(
-            f"{name}: no format for this suffix. Known are {', '.join(FORMATS)}; "
-            f"add yours to {__name__}.FORMATS."
+            f"{name}: no format for this suffix. Known are {', '.join(formats.FORMATS)}; "
+            f"add yours to {formats.__name__}.FORMATS."
         ) from None
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """What should be in the manifest: not itself, nor what git and DVC keep beside artifacts."""
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.name != MANIFEST and path.name[0] != "." and path.suffix != ".dvc"
+        if not path.is_dir()
+    }
+
+
+def _difference(content: bytes, entry: Artifact) -> str | None:
+    if _sha256(content) == entry.sha256:
+        return None
+    if content.startswith(b"version https://git-lfs.github.com/spec/"):
+        return "is a pointer of git-LFS, not the file. Run: git lfs pull"
+    sizes = f": it has {len(content)} bytes of {entry.size}" if len(content) != entry.size else ""
+    return f"differs from its manifest{sizes}"
+
+
+def _unlike(name: str, entry: Artifact) -> list[str]:
+    kind = formats.FORMATS.get(Path(name).suffix)
+    return formats.unlike(entry.libraries) if kind and kind.names else []
 
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _versions(libraries: Iterable[str]) -> dict[str, str]:
-    installed = {}
-    for library in libraries:
-        try:
-            installed[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return installed
+# What a training writes does not make the tree that it was run in unclean.
+_SOURCES = (".", f":(exclude)src/{__package__}/artifacts", ":(exclude)reports")
 
 
 def _git(*words: str) -> str | None:

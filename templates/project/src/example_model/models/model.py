@@ -44,7 +44,7 @@ class Model:
     """Real rows, for the documentation and for a first try."""
 
     def __init__(self) -> None:
-        self.session = manifest.load("model.onnx")
+        self.session = manifest.load_model("model")
         self.classes: list[str] = manifest.load("classes.json")
 
     def predict(self, data: list[Penguin]) -> list[Prediction]:

@@ -7,8 +7,6 @@ import msgspec
 import numpy as np
 import pandas as pd
 from msgspec import Meta
-from skl2onnx import to_onnx
-from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -17,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from .. import ProjectError, config, data, manifest, project_dir
+from .. import ProjectError, config, data, formats, manifest, project_dir
 from .model import NUMBERS, WORDS, Model, Penguin
 
 Echo = Callable[[str], None]
@@ -41,13 +39,10 @@ def train(overrides: Mapping[str, str], echo: Echo) -> Metrics:
     features, held_out, species, held_out_species = split(settings, echo)
     pipeline = fit(settings, features, species)
     echo(f"Fitted a forest of {settings.trees} trees to {len(features)} rows.")
-    onnx = export(pipeline)
-    difference = check(onnx, pipeline, held_out, settings.tolerance)
-    echo(f"ONNX agrees with scikit-learn on {len(held_out)} held-out rows, to {difference:.0e}.")
-    manifest.save("model.onnx", onnx)
+    export(pipeline, held_out, settings.tolerance, echo)
     manifest.save("classes.json", pipeline.classes_.tolist())
     metrics = evaluate(Model(), held_out, held_out_species)
-    manifest.record(msgspec.to_builtins(settings), [data.path(settings.data)], metrics)
+    manifest.record(settings, [data.path(settings.data)], metrics, settings.seed)
     return report(metrics, echo)
 
 
@@ -89,16 +84,23 @@ def fit(settings: TrainConfig, features: pd.DataFrame, species: pd.Series) -> Pi
     return Pipeline([("prepare", prepare), ("forest", forest)]).fit(features, species)
 
 
-def export(pipeline: Pipeline) -> Any:
-    """The pipeline as an ONNX model with one input a column: no scikit-learn is needed to serve it."""
-    return to_onnx(
-        pipeline,
-        initial_types=[
-            *((name, FloatTensorType([None, 1])) for name in NUMBERS),
-            *((name, StringTensorType([None, 1])) for name in WORDS),
-        ],
-        options={id(pipeline): {"zipmap": False}},
-    )
+def export(pipeline: Pipeline, held_out: pd.DataFrame, tolerance: float, echo: Echo) -> None:
+    """Save the model as ONNX, which needs no scikit-learn to serve, or else with skops, saying why."""
+    try:
+        onnx = formats.to_onnx(pipeline, held_out)
+        difference = check(onnx, pipeline, held_out, tolerance)
+    except Exception as error:  # converters raise what they like
+        reason = next(iter(str(error).strip().splitlines()), repr(error))[:200]
+        entry = manifest.save("model.skops", pipeline)
+        manifest.remove("model.onnx")
+        echo(f"Saved with skops, for ONNX will not do: {reason}")
+        echo(f"Serving it takes more packages. {formats.install(*manifest.pins(entry), 'pandas')}")
+    else:
+        manifest.save("model.onnx", onnx)
+        manifest.remove("model.skops")
+        echo(
+            f"ONNX agrees with scikit-learn on {len(held_out)} held-out rows, to {difference:.0e}."
+        )
 
 
 def check(onnx: Any, pipeline: Pipeline, held_out: pd.DataFrame, tolerance: float) -> float:
@@ -106,15 +108,17 @@ def check(onnx: Any, pipeline: Pipeline, held_out: pd.DataFrame, tolerance: floa
 
     Raises ProjectError where it is above the tolerance, or a label differs.
     """
-    session = manifest.load_onnx(onnx.SerializeToString())
+    session = formats.load_onnx(onnx.SerializeToString())
     inputs = {name: held_out[[name]].to_numpy() for name in held_out.columns}
     labels, probabilities = session.run(["label", "probabilities"], inputs)
     difference = float(np.abs(probabilities - pipeline.predict_proba(held_out)).max())
-    if difference > tolerance or (labels != pipeline.predict(held_out)).any():
+    if difference > tolerance:
         raise ProjectError(
-            f"The ONNX model differs from the trained one by {difference:.1g} in a probability, "
-            f"more than the tolerance of {tolerance:g} in configs/train.yaml. Nothing was saved."
+            f"a probability differs by {difference:.1g} from scikit-learn's, "
+            f"more than the tolerance of {tolerance:g} in configs/train.yaml."
         )
+    if differing := int((labels != pipeline.predict(held_out)).sum()):
+        raise ProjectError(f"{differing} labels differ from scikit-learn's.")
     return difference
 
 

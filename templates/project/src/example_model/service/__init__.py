@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from ..config import Secret
+
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 
@@ -29,6 +31,6 @@ class ServeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     keep_alive_seconds: Seconds = 95
     drain_seconds: Seconds = 20
     log: Literal["auto", "json", "plain", "off"] = "auto"
-    api_keys: str = ""
+    api_keys: Secret = Secret()
     api_keys_file: str = ""
     cors_origins: str = ""

@@ -118,7 +118,7 @@ class Doors:
             )
 
     def _read(self) -> None:
-        keys = self._given.split(",")
+        keys = self._given.reveal().split(",")
         if self._file is not None:
             changed = self._file.stat().st_mtime_ns
             if changed == self._seen:
