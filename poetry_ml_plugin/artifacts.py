@@ -40,6 +40,7 @@ class Entry:
     size: int  # bytes
     format: str
     libraries: Mapping[str, str]  # their versions
+    strict: bool  # whether those must be the very ones
 
 
 def parse(content: bytes) -> dict[str, Entry]:
@@ -104,7 +105,7 @@ def versions(project: Project, lock: Lock) -> list[Violation]:
             f'Or lock what trained it: "poetry add {library}=={version}".',
         )
         for name, entry in listed(project).items()
-        if entry.format in VERSIONED.values()
+        if entry.strict
         for library, version in sorted(entry.libraries.items())
         if version not in (locked := lock.versions(canonicalize_name(library)))
     ]
@@ -122,7 +123,8 @@ def _entry(name: str, entry: Mapping[str, object]) -> Entry:
     kind = entry.get("format", VERSIONED.get(suffix, suffix.removeprefix(".")))
     if not (isinstance(sha256, str) and isinstance(size, int) and isinstance(libraries, dict)):
         raise ValueError(f"{name} is not described")
-    return Entry(sha256, size, str(kind), libraries)
+    strict = kind in VERSIONED.values() or bool(entry.get("trusted"))
+    return Entry(sha256, size, str(kind), libraries, strict)
 
 
 def _listed(project: Project, entries: Mapping[str, Entry]) -> Iterator[Violation]:

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin import artifacts, exposure, git, lock, names, packaging, project, venv
+from poetry_ml_plugin import artifacts, exposure, git, lock, names, packaging, project
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.lock import Lock
 from poetry_ml_plugin.project import Project
@@ -124,7 +124,7 @@ def name(subject: Subject) -> Iterable[Violation]:
 
 
 def lock_is_fresh(subject: Subject) -> Iterable[Violation]:
-    relock = partial(venv.lock, subject.root)
+    relock = partial(lock.renew, subject.root)
     if subject.lock is None:
         yield Violation("poetry.lock is missing", 'Run "poetry lock".', relock)
     elif not subject.lock.fresh:
@@ -229,7 +229,7 @@ def runtime(subject: Subject) -> Iterable[Violation]:
     installed = {package.name for package in subject.lock.packages if package.runtime}
     needed = {"falcon": "the service", "waitress": "the service"}
     for file, entry in artifacts.listed(subject.project).items():
-        if entry.format in artifacts.VERSIONED.values():
+        if entry.strict:
             needed |= dict.fromkeys(map(canonicalize_name, entry.libraries), file)
         elif entry.format == "onnx":
             needed["onnxruntime"] = file

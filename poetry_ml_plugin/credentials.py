@@ -63,7 +63,7 @@ SOURCE = frozenset(
 ISSUED = {
     "a private key": ("PRIVATE", rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY"),
     "an AWS access key": ("AKIA ASIA", rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    "an Anthropic or OpenAI key": ("sk-", rb"\bsk-(?=[\w-]*\d)[A-Za-z0-9][\w-]{19,}"),
+    "an Anthropic or OpenAI key": ("sk-", rb"\bsk-(?=[\w-]{0,99}\d)[A-Za-z0-9][\w-]{19,}"),
     "an Azure storage key": ("AccountKey", rb"AccountKey=[A-Za-z0-9+/]{40,}"),
     "a Databricks token": ("dapi", rb"\bdapi[0-9a-f]{32}\b"),
     "a DigitalOcean token": ("_v1_", rb"\bdo[opr]_v1_[0-9a-f]{64}\b"),
@@ -114,8 +114,8 @@ ASSIGNED = re.compile(
     rb"""(?P<kind>passw(?:or)?d|passphrase|pwd|secret|token|credentials?|keys?)
         ["']?(?:\s*:\s*[\w.\[\]| ]{1,40}?(?=\s*=[^=]))?[ \t]*(?:=>|:=|[:=])[ \t]*
         (?:[rbu]?"(?P<double>[^"\n]{4,500})"|[rbu]?'(?P<single>[^'\n]{4,500})'
-        |(?P<bare>(?![!&*%|>\[{])[^\s"'`,;]{4,500})(?=[\s,;]|$))""",
-    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+        |(?P<bare>(?![!&*%|>\[{])[^\s"'`,;]{4,500}))""",
+    re.IGNORECASE | re.VERBOSE,
 )
 SECRET_KEY = re.compile(  # of the many things that are called a key
     rb"(?:access|account|api|auth|encryption|private|secret|shared|signing|storage)[_-]?$",

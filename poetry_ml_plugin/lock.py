@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,22 @@ def read(root: Path) -> Lock | None:
         return Lock(packages, locker.is_fresh())
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise MLError(f'{path} cannot be read: {error}. Run "poetry lock".') from error
+
+
+def renew(root: Path) -> None:
+    """Lock a project, keeping what is locked where that will do. Raises MLError where it fails."""
+    command = [
+        sys.executable,
+        "-m",
+        "poetry",
+        "-C",
+        str(root.resolve()),
+        "--no-interaction",
+        "lock",
+    ]
+    done = subprocess.run(command, stdout=sys.stderr, check=False)
+    if done.returncode != 0:
+        raise MLError(f'{root} could not be locked. Once that is mended, run "poetry lock".')
 
 
 def _package(entry: Mapping[str, object]) -> Package:

@@ -41,6 +41,11 @@ def after(found: Project, archive: Path) -> list[Violation]:
         return [Violation(str(error), AGAIN)]
 
 
+def verify(found: Project) -> list[str]:
+    """How a project's artifacts differ from their manifest, in sentences."""
+    return [f"{violation.what}. {violation.mend}" for violation in artifacts.verify(found)]
+
+
 def links(found: Project) -> list[Violation]:
     """Links in the package: Poetry cannot pack them, or packs them under the name of their target."""
     package = found.artifacts_dir.parent
