@@ -100,7 +100,9 @@ def noise(size: int) -> Iterator[bytes]:
 def text(size: int) -> Iterator[bytes]:
     """Lines of numbers and words, which repeat far beyond the window of a compressor only."""
     source = random.Random(2)
-    lines = (f"{source.random():.6f} {source.randrange(1000)} word{n % 97}\n" for n in n_lines)
+    lines = (
+        f"{source.random():.6f} {source.randrange(1000)} word{n % 97}\n" for n in range(60_000)
+    )
     block = "".join(lines).encode()[:BLOCK]
     for start in range(0, size, len(block)):
         yield block[: size - start]

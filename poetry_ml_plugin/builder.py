@@ -27,7 +27,7 @@ from poetry.core.masonry.utils.helpers import distribution_name, normalize_file_
 
 LARGE = 8 << 20  # bytes
 PIECE = 1 << 20
-SAMPLES = 32  # of 64 KiB
+SAMPLES = 32  # of 64 KiB at most
 WORTH = 0.9  # of its size: what a file has to shrink to for it to be compressed
 FAST, BEST = 1, 9
 
@@ -178,7 +178,7 @@ def level_for(path: Path) -> int:
     with path.open("rb") as file:
         for n in range(SAMPLES):
             file.seek(n * size // SAMPLES)
-            sample += file.read(1 << 16)
+            sample += file.read(min(1 << 16, size // SAMPLES))  # no part twice: that would shrink
     return FAST if len(zlib.compress(sample, FAST)) < WORTH * len(sample) else 0
 
 

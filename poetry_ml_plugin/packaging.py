@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+import tomlkit
 from poetry.core.factory import Factory
 from poetry.core.masonry.builders.sdist import SdistBuilder
 from poetry.core.masonry.builders.wheel import WheelBuilder
@@ -75,8 +76,12 @@ def include(found: Project) -> None:
     """Have the artifacts travel in every build, even where git ignores them."""
     path, folder = found.root / "pyproject.toml", found.at(found.artifacts_dir)
     poetry = project.load(path).unwrap().get("tool", {}).get("poetry", {})
-    others = [entry for entry in poetry.get("include", []) if folder not in str(entry)]
-    entries = [*others, {"path": f"{folder}/**/*", "format": ["sdist", "wheel"]}]
+    entries = tomlkit.array()
+    for entry in [entry for entry in poetry.get("include", []) if folder not in str(entry)]:
+        entries.append(tomlkit.item(entry, _parent=entries))
+    wanted = tomlkit.inline_table()
+    wanted.update({"path": f"{folder}/**/*", "format": ["sdist", "wheel"]})
+    entries.append(wanted)
     text = path.read_text(encoding="utf-8")
     path.write_text(project.edit(text, {("tool", "poetry", "include"): entries}), encoding="utf-8")
 

@@ -129,21 +129,24 @@ def test_a_clean_environment_needs_the_wheel_only(
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("command", "damage", "said"),
     [
-        (lambda folder: (folder / "manifest.json").unlink(), "there is no trained model"),
-        (lambda folder: (folder / "manifest.json").write_text("[]"), "is no manifest"),
-        (lambda folder: (folder / "model.onnx").write_bytes(b""), "model.onnx is empty"),
+        ("build", lambda file: file.unlink(), "there is no trained model"),
+        ("publish --build --dry-run", lambda file: file.write_text("[]"), "is no manifest"),
+        (
+            "publish --dry-run",
+            lambda file: file.with_name("model.onnx").write_bytes(b""),
+            "model.onnx is empty",
+        ),
     ],
 )
-def test_broken_artifacts_are_not_built(
-    copy: Path, damage: Callable[[Path], object], said: str
+def test_broken_artifacts_are_neither_built_nor_published(
+    copy: Path, command: str, damage: Callable[[Path], object], said: str
 ) -> None:
-    damage(copy / "src/churn/artifacts")
-    for command in ("build", "publish --build --dry-run", "publish --dry-run"):
-        done = poetry(*command.split(), cwd=copy, code=1)
-        assert said in done.stderr
-        assert "Traceback" not in done.stderr
+    damage(copy / MANIFEST)
+    done = poetry(*command.split(), cwd=copy, code=1)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (copy / "dist").exists()
 
 

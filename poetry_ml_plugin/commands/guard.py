@@ -30,7 +30,7 @@ def before(event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
     """
     command: Any = event.command
     try:
-        found = project.read(command.poetry.file.path.parent)
+        found = _project(command)
         if found is None:
             return
         if command.name == "build":
@@ -41,6 +41,13 @@ def before(event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
         raise PoetryRuntimeError(escape(str(error))) from error
     except Exception as error:  # noqa: BLE001
         _unchecked(error)
+
+
+def _project(command: Any) -> Project | None:
+    try:
+        return project.read(command.poetry.file.path.parent)
+    except RuntimeError:  # there is none, or a broken one, and Poetry will say so
+        return None
 
 
 def _before_build(found: Project, event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
