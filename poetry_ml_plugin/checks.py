@@ -198,7 +198,7 @@ def procfile(subject: Subject) -> Iterable[Violation]:
         yield Violation(
             "Procfile does not say how to serve",
             f'Write the line "{line}" into it.',
-            fix=lambda: path.write_text(f"{text or ''}{line}\n", encoding="utf-8"),
+            fix=lambda: path.write_text(f"{text or ''}\n{line}\n".lstrip(), encoding="utf-8"),
         )
     elif f"-m {subject.project.package} serve" in text and "--host 0.0.0.0" not in text:
         yield Violation("Procfile serves to its own machine only", f'Write "{line}".')

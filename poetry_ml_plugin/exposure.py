@@ -24,16 +24,11 @@ MOVE = (
 def in_tree(found: Project) -> list[Violation]:
     """Credentials in the files that git keeps or would keep; without git, in what people write into."""
     tracked, untracked = git.tracked(found.root), git.untracked(found.root)
-    if not tracked and not untracked:
-        untracked = {found.at(path) for path in (found.root / "src").rglob("*")}
-        untracked |= {
-            found.at(path) for name in FOLDERS[1:3] for path in found.root.glob(f"{name}/*")
-        }
-        untracked |= {found.at(path) for path in found.root.glob("[!.]*")}
+    names = tracked | untracked or _written(found)
     return [
         violation
-        for name in sorted(tracked | untracked)
-        for violation in _in_file(found, PurePosixPath(name), name in tracked)
+        for name in sorted(names)
+        for violation in _in_file(found, PurePosixPath(name), name in tracked, name in untracked)
     ]
 
 
@@ -55,12 +50,27 @@ def pardoned(found: Project, path: PurePosixPath) -> bool:
     return any(path.match(glob) for glob in found.not_secret for path in paths)
 
 
-def _in_file(found: Project, path: PurePosixPath, tracked: bool) -> Iterator[Violation]:
+def _written(found: Project) -> set[str]:
+    paths = [*(found.root / "src").rglob("*"), *found.root.glob("[!.]*")]
+    paths += [
+        path for folder in ("configs", "notebooks") for path in found.root.glob(f"{folder}/*")
+    ]
+    return {found.at(path) for path in paths}
+
+
+def _in_file(
+    found: Project, path: PurePosixPath, tracked: bool, untracked: bool
+) -> Iterator[Violation]:
     file = found.root / path
     if TESTS in path.parts or pardoned(found, path) or not file.is_file():
         return
     if credentials.refused(path):
-        yield _tracked(path) if tracked else _untracked(found, path)
+        if tracked:
+            yield _tracked(path)
+        elif untracked:
+            yield _untracked(found, path)
+        elif path.parts[0] == "src":
+            yield Violation(f"{path} would be shipped", f"Take it out of the package. {PARDON}.")
     elif file.stat().st_size <= credentials.LONGEST and _is_written(path):
         yield from in_text(found, path, file.read_bytes())
 
@@ -78,7 +88,7 @@ def _tracked(path: PurePosixPath) -> Violation:
 
 def _untracked(found: Project, path: PurePosixPath) -> Violation:
     return Violation(
-        f"{path} would be added to git, or shipped",
+        f"{path} would be added to git",
         f"Name it in .gitignore. {PARDON}.",
         fix=lambda: _ignore(found, path),
     )

@@ -133,6 +133,11 @@ def test_only_files_that_git_would_take_are_looked_at(copy: Path) -> None:
     found = project.read(copy)
     assert found is not None
     assert exposure.in_tree(found) == []  # without git nobody shares a file of this folder
+    (copy / "src/churn/.netrc").write_text("machine example.org login ann password abc\n")
+    (violation,) = exposure.in_tree(found)
+    assert (
+        violation.what == "src/churn/.netrc would be shipped"
+    )  # Poetry asks git what to leave out
     run("git", "init", "--quiet", cwd=copy)
     assert exposure.in_tree(found) == []  # and .gitignore names it
     (copy / "tests/key.pem").write_text("a key that a test needs")
