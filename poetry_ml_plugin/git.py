@@ -37,6 +37,35 @@ def commit_all(folder: Path, message: str) -> None:
     _must(folder, "commit", "--quiet", "--message", message)
 
 
+def tracked(folder: Path) -> set[str]:
+    """The files in a folder that git keeps, by their paths there."""
+    return _files(folder, "--cached")
+
+
+def untracked(folder: Path) -> set[str]:
+    """The files in a folder that git would keep, were all added."""
+    return _files(folder, "--others", "--exclude-standard")
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """The bytes that git itself keeps for each file that it tracks: few, where LFS has the rest."""
+    staged = _run(folder, "ls-files", "-z", "--stage").stdout.split("\0")[:-1]
+    entries = [line.split("\t", 1) for line in staged]
+    objects = "".join(f"{facts.split()[1]}\n" for facts, _ in entries)
+    said = _run(folder, "cat-file", "--batch-check=%(objectsize)", text=objects).stdout
+    return {
+        name: int(size)
+        for (_, name), size in zip(entries, said.splitlines(), strict=False)
+        if size.isdigit()  # not of a submodule
+    }
+
+
+def _files(folder: Path, *options: str) -> set[str]:
+    if not available():
+        return set()
+    return set(_run(folder, "ls-files", "-z", *options).stdout.split("\0")) - {""}
+
+
 def _must(folder: Path, *words: str) -> None:
     done = _run(folder, *words)
     if done.returncode != 0:
@@ -44,7 +73,7 @@ def _must(folder: Path, *words: str) -> None:
         raise MLError(f"git {words[0]} failed: {said[-1] if said else done.returncode}")
 
 
-def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _run(folder: Path, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
     # A caller's GIT_DIR (as in a hook) would point these calls at another repository.
     env = {
         k: v
@@ -55,7 +84,7 @@ def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ["git", *words],
         cwd=folder,
         env=env,
-        stdin=subprocess.DEVNULL,
+        input=text,
         capture_output=True,
         text=True,
         errors="replace",

@@ -23,11 +23,18 @@ class Project:
 
     root: Path
     package: str
+    stream: bool = True  # whether large artifacts are packed by the plugin's own builders
+    sbom: bool = False  # whether the wheel says what is locked for it
+    not_secret: tuple[str, ...] = ()  # files that look like credentials, and are none
 
     @property
     def artifacts_dir(self) -> Path:
         """Where the trained files are."""
         return self.root / "src" / self.package / "artifacts"
+
+    def at(self, path: Path) -> str:
+        """A path of the project as people write it."""
+        return path.relative_to(self.root).as_posix()
 
 
 def find(start: Path) -> Project:
@@ -59,7 +66,20 @@ def read(root: Path) -> Project | None:
         raise MLError(
             f'{path}: [tool.{TOOL}] needs a line like package = "churn", the package\'s name.'
         )
-    return Project(root, package)
+    return Project(root, package, **_choices(path, section))
+
+
+def _choices(path: Path, section: dict[str, Any]) -> dict[str, Any]:
+    chosen: dict[str, Any] = {name: section[name] for name in ("stream", "sbom") if name in section}
+    for name, value in chosen.items():
+        if not isinstance(value, bool):
+            raise MLError(f"{path}: [tool.{TOOL}] {name} is true or false.")
+    globs = section.get("not-secret", [])
+    if not isinstance(globs, list) or not all(isinstance(glob, str) for glob in globs):
+        raise MLError(
+            f'{path}: [tool.{TOOL}] not-secret is a list of paths, like ["src/a/ca.pem"].'
+        )
+    return {**chosen, "not_secret": tuple(globs)}
 
 
 def load(path: Path) -> TOMLDocument:

@@ -56,6 +56,13 @@ def install(root: Path) -> None:
         raise MLError(f'{root} could not be installed. Once that is mended, run "poetry install".')
 
 
+def lock(root: Path) -> None:
+    """Lock a project with Poetry, keeping what is locked where that will do. Raises MLError where it fails."""
+    done = subprocess.run(poetry_command(root, "lock"), stdout=sys.stderr, check=False)
+    if done.returncode != 0:
+        raise MLError(f'{root} could not be locked. Once that is mended, run "poetry lock".')
+
+
 def leave_own() -> None:
     """Where Poetry's own virtualenv is the active one, forget so: Poetry would install projects into itself."""
     active = os.environ.get("VIRTUAL_ENV")

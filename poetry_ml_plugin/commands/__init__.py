@@ -19,6 +19,7 @@ COMMANDS = {
     "ml evaluate": "run:Evaluate",
     "ml predict": "run:Predict",
     "ml serve": "run:Serve",
+    "ml check": "check:Check",
 }
 
 
@@ -44,4 +45,4 @@ def _factory(path: str) -> Callable[[], Command]:
 def _before_command(event: Event, name: str, dispatcher: EventDispatcher) -> None:
     command: Any = getattr(event, "command", None)
     if getattr(command, "name", None) in ("build", "publish"):
-        import_module(f"{__name__}.guard").check(command)
+        import_module(f"{__name__}.guard").before(event, dispatcher)

@@ -1,0 +1,80 @@
+"""What a project's poetry.lock says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from poetry.packages.locker import Locker
+
+from poetry_ml_plugin import project
+from poetry_ml_plugin.errors import MLError
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package as it is locked."""
+
+    name: str  # normalized
+    version: str
+    runtime: bool  # whether it is installed without any group
+    optional: bool  # whether it takes an extra
+    requires: tuple[str, ...]  # names
+    files: Mapping[str, str]  # their hashes, as "sha256:…"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The packages, and whether pyproject.toml still asks for them."""
+
+    packages: tuple[Package, ...]
+    fresh: bool
+
+    def versions(self, name: str) -> set[str]:
+        """The versions of a package: several where they depend on the platform, none if it is not locked."""
+        return {package.version for package in self.packages if package.name == name}
+
+
+def read(root: Path) -> Lock | None:
+    """The lock of the project in a folder, or None where it has none. Raises MLError where it is broken."""
+    path = root / "poetry.lock"
+    if not path.is_file():
+        return None
+    locker = Locker(path, project.load(root / "pyproject.toml").unwrap())
+    try:
+        packages = tuple(_package(entry) for entry in locker.lock_data["package"])
+        return Lock(packages, locker.is_fresh())
+    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise MLError(f'{path} cannot be read: {error}. Run "poetry lock".') from error
+
+
+def renew(root: Path) -> None:
+    """Lock a project, keeping what is locked where that will do. Raises MLError where it fails."""
+    command = [
+        sys.executable,
+        "-m",
+        "poetry",
+        "-C",
+        str(root.resolve()),
+        "--no-interaction",
+        "lock",
+    ]
+    done = subprocess.run(command, stdout=sys.stderr, check=False)
+    if done.returncode != 0:
+        raise MLError(f'{root} could not be locked. Once that is mended, run "poetry lock".')
+
+
+def _package(entry: Mapping[str, object]) -> Package:
+    groups, requires, files = (entry.get(key, []) for key in ("groups", "dependencies", "files"))
+    assert isinstance(groups, list) and isinstance(files, list)
+    return Package(
+        name=str(entry["name"]).lower(),
+        version=str(entry["version"]),
+        runtime="main" in groups,
+        optional=bool(entry.get("optional")),
+        requires=tuple(str(name).lower() for name in requires or ()),  # type: ignore[attr-defined]
+        files={file["file"]: file["hash"] for file in files},
+    )

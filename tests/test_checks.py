@@ -1,0 +1,189 @@
+"""`poetry ml check`: each check finds what it is for, says what to do, and mends what is safe."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import poetry, run
+
+from poetry_ml_plugin import checks, git, project
+
+
+def replace(root: Path, name: str, old: str, new: str) -> None:
+    text = (root / name).read_text()
+    assert old in text
+    (root / name).write_text(text.replace(old, new))
+
+
+def results(root: Path) -> dict[str, checks.Result]:
+    found = project.read(root)
+    assert found is not None
+    return {result.check.id: result for result in checks.run(found, checks.CHECKS)}
+
+
+def not_ok(found: dict[str, checks.Result]) -> dict[str, str]:
+    return {id_: result.status for id_, result in found.items() if result.status != "ok"}
+
+
+def pickled(root: Path) -> None:
+    """An artifact in a format that depends on the library's version."""
+    path = root / "src/churn/artifacts/manifest.json"
+    manifest = json.loads(path.read_text())
+    (path.parent / "model.skops").write_bytes((path.parent / "model.onnx").read_bytes())
+    entry = {"format": "skops", "libraries": {"scikit-learn": "1.0"}}
+    manifest["artifacts"]["model.skops"] = manifest["artifacts"]["model.onnx"] | entry
+    path.write_text(json.dumps(manifest))
+
+
+DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
+    (
+        lambda root: (root / "src/churn/models/model.py").unlink(),
+        {"layout": "error"},
+        "src/churn/models/model.py is missing",
+    ),
+    (
+        lambda root: replace(root, "pyproject.toml", 'name = "churn"', 'name = "con"'),
+        {"name": "error"},
+        "Windows keeps this name",
+    ),
+    (
+        lambda root: replace(root, "pyproject.toml", "churn.cli:main", "churn.other:main"),
+        {"name": "warning"},
+        "installs no command",
+    ),
+    (
+        lambda root: replace(root, "pyproject.toml", '"click (>=8.1,<9)"', '"click (>=8.0,<9)"'),
+        {"lock": "error", "deploy-docker": "warning", "deploy-heroku": "warning"},
+        "poetry.lock does not fit",
+    ),
+    (
+        lambda root: (root / "poetry.lock").write_text("[[package]]\n"),
+        dict.fromkeys(["lock", "versions"], "error")
+        | dict.fromkeys(["deploy-docker", "deploy-heroku"], "warning"),
+        "poetry.lock cannot be read",
+    ),
+    (
+        lambda root: (root / "src/churn/artifacts/model.onnx").write_bytes(b"changed"),
+        {"artifacts": "error", "deploy-docker": "warning", "deploy-heroku": "warning"},
+        "model.onnx is truncated",
+    ),
+    (
+        pickled,
+        {"versions": "error", "deploy-docker": "warning", "deploy-heroku": "warning"},
+        "model.skops was written by scikit-learn 1.0, and poetry.lock has",
+    ),
+    (
+        lambda root: replace(root, "pyproject.toml", ', format = ["sdist", "wheel"]', ""),
+        {"packaging": "error"},
+        "model.onnx would not be in the wheel",
+    ),
+    (
+        lambda root: (root / "configs/more.yaml").write_text("password: hunter2\n"),
+        {"credentials": "error"},
+        "configs/more.yaml, line 1",
+    ),
+    (
+        lambda root: replace(
+            root, "pyproject.toml", 'template-version = "', 'template-version = "0.0.'
+        ),
+        {"template": "warning"},
+        "from template 0.0.",
+    ),
+    (
+        lambda root: (root / ".python-version").write_text("3.9\n"),
+        {"python": "error", "deploy-docker": "warning", "deploy-heroku": "warning"},
+        ".python-version says 3.9, and requires-python",
+    ),
+    (
+        lambda root: (root / "requirements.txt").write_text("click\n"),
+        {"deploy-heroku": "warning"},
+        "requirements.txt contradicts",
+    ),
+    (
+        lambda root: replace(root, "Procfile", " --host 0.0.0.0", ""),
+        {"deploy-heroku": "warning"},
+        "to its own machine only",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected", "said"), DAMAGES, ids=[said for *_, said in DAMAGES]
+)
+def test_each_check_finds_what_it_is_for_and_no_more(
+    copy: Path, damage: Callable[[Path], object], expected: dict[str, str], said: str
+) -> None:
+    git.init(copy)
+    with (copy / ".gitignore").open("a") as file:
+        file.write("*.onnx\n")
+    damage(copy)
+    found = results(copy)
+    assert not_ok(found) == expected
+    violations = [violation for result in found.values() for violation in result.violations]
+    assert any(said in violation.what for violation in violations)
+    assert all(violation.mend for violation in violations)
+
+
+def test_a_large_file_in_git_is_a_warning_and_one_in_lfs_is_none(copy: Path) -> None:
+    git.init(copy)
+    (copy / "data/raw/large.bin").write_bytes(b"\0" * 51_000_000)
+    run("git", "add", "data", cwd=copy)
+    assert not_ok(results(copy)) == {"sizes": "warning"}
+    (copy / "data/raw/large.bin").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    run("git", "add", "data", cwd=copy)
+    (copy / "data/raw/large.bin").write_bytes(b"\0" * 51_000_000)
+    assert not_ok(results(copy)) == {}
+
+
+def test_check_prints_a_table_or_json_and_ends_with_what_it_found(copy: Path) -> None:
+    done = poetry("ml", "check", cwd=copy)
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["ok", check.id] for check in checks.CHECKS
+    ]
+    (copy / "Procfile").unlink()
+    assert "warning  deploy-heroku" in poetry("ml", "check", cwd=copy / "src").stdout
+    (copy / "src/churn/artifacts/model.onnx").unlink()
+    done = poetry("ml", "check", "--json", cwd=copy, code=1)
+    (found,) = [each for each in json.loads(done.stdout) if each["id"] == "artifacts"]
+    assert found["status"] == "error"
+    assert found["violations"][0]["what"] == "src/churn/artifacts/model.onnx is missing"
+    assert 'Run "poetry ml train"' in found["violations"][0]["mend"]
+
+
+def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
+    git.init(copy)
+    replace(copy, "pyproject.toml", ', format = ["sdist", "wheel"]', "")
+    replace(copy, "pyproject.toml", '"click (>=8.1,<9)"', '"click (>=8.0,<9)"')
+    before = (copy / "pyproject.toml").read_text()
+    with (copy / ".gitignore").open("a") as file:
+        file.write("*.onnx")
+    (copy / "Procfile").unlink()
+    (copy / ".env.local").write_text("API_KEY=abc\n")
+    (copy / "configs/more.yaml").write_text("password: hunter2\n")
+    done = poetry("ml", "check", "--fix", cwd=copy, code=1)
+    assert done.stderr.count("Mended: ") == 4
+    assert not_ok(results(copy)) == {"credentials": "error"}
+    assert (copy / "configs/more.yaml").read_text() == "password: hunter2\n"
+    assert (copy / ".gitignore").read_text().endswith("*.onnx\n/.env.local\n")
+    changed = set((copy / "pyproject.toml").read_text().splitlines()) ^ set(before.splitlines())
+    assert len(changed) == 2
+    assert all("include" in line for line in changed)
+
+
+def test_checks_are_data_for_others(tmp_path: Path) -> None:
+    """A deploy asks them without the console."""
+    ask = (
+        "import sys; from poetry_ml_plugin import checks, violations; print('cleo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout == "False\n"
+
+
+def test_check_outside_an_ml_project_says_what_to_do(tmp_path: Path) -> None:
+    assert "poetry ml new NAME" in poetry("ml", "check", cwd=tmp_path, code=1).stderr
