@@ -82,6 +82,12 @@ def _predict(project: Project, tell: Tell) -> str:
     return json.dumps(json.loads(said[said.index("[") :])[0])
 
 
+def run_tests(project: Project, tell: Tell) -> str:
+    """Run the project's own tests, and return pytest's last line."""
+    python = _verb(project)[0]
+    return _run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project.root, tell)[-1]
+
+
 def _verb(project: Project, *words: str) -> list[str]:
     env = venv.find(project.root)
     if env is None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from poetry_ml_plugin.errors import MLError
 
@@ -37,27 +39,61 @@ def commit_all(folder: Path, message: str) -> None:
     _must(folder, "commit", "--quiet", "--message", message)
 
 
-def _must(folder: Path, *words: str) -> None:
-    done = _run(folder, *words)
+def uncommitted(folder: Path) -> list[str]:
+    """The tracked files of the whole repository that differ from its last commit."""
+    said = ask(folder, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=no")
+    return [entry[3:] for entry in said.split("\0") if entry]
+
+
+def ask(
+    folder: Path,
+    *words: str,
+    given: str = "",
+    env: Mapping[str, str] | None = None,
+    timeout: float = 60,
+) -> str:
+    """What git prints, given this on standard input. Raises MLError with its own words if it fails."""
+    return _must(folder, *words, given=given, timeout=timeout, env=env).stdout
+
+
+def code(folder: Path, *words: str) -> int:
+    """The exit code of git, for those of its commands that answer with it."""
+    return _run(folder, *words).returncode
+
+
+def _must(folder: Path, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    done = _run(folder, *words, **options)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise MLError(f"git {words[0]} failed: {said[-1] if said else done.returncode}")
+        verb = next((word for word in words if word[0] != "-" and "=" not in word), words[0])
+        raise MLError(f"git {verb} failed: {said[-1] if said else done.returncode}")
+    return done
 
 
-def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    folder: Path,
+    *words: str,
+    given: str = "",
+    timeout: float = 60,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
     # A caller's GIT_DIR (as in a hook) would point these calls at another repository.
-    env = {
+    inherited = {
         k: v
         for k, v in os.environ.items()
         if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
     }
-    return subprocess.run(
-        ["git", *words],
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            ["git", *words],
+            cwd=folder,
+            env={**inherited, **(env or {})},
+            input=given,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise MLError(f"git did not end within {timeout:.0f} s. Try again.") from None
