@@ -78,8 +78,9 @@ def _train(project: Project, tell: Tell) -> str:
 
 
 def _predict(project: Project, tell: Tell) -> str:
-    said = "\n".join(_run(_verb(project, "predict", "--example"), project.root, tell))
-    return json.dumps(json.loads(said[said.index("[") :])[0])
+    said = _run(_verb(project, "predict", "--example"), project.root, tell)
+    answers = said[said.index("[") :]  # a library may have had something to say before
+    return json.dumps(json.loads("\n".join(answers))[0])
 
 
 def run_tests(project: Project, tell: Tell) -> str:
