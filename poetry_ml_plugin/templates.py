@@ -26,9 +26,10 @@ SHIPPED = {
 PROTOCOLS = "file:https:ssh"  # those that are safe from a listener, and start no program
 
 # A host begins with a letter or a digit, as neither an option of ssh nor one of git does.
+_HOST = r"[A-Za-z0-9][\w.-]*"
 _URL = re.compile(
-    r"(?P<url>(?:(?:https|ssh)://(?:[\w.-]+@)?[A-Za-z0-9][^\s@]*|file://[^\s@]+"
-    r"|[A-Za-z0-9][\w.-]*@[A-Za-z0-9][\w.-]*:[^\s@-][^\s@]*))(?:@(?P<ref>\w[\w./+-]*))?"
+    rf"(?P<url>(?:https|ssh)://(?:{_HOST}@)?{_HOST}(?::\d+)?/[^\s@]+|file:///[^\s@]+"
+    rf"|{_HOST}@{_HOST}:[^\s@-][^\s@]*)(?:@(?P<ref>\w[\w./+-]*))?"
 )
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]*:(//|:)|[\w.-]+@[\w.-]+:")
 

@@ -122,8 +122,11 @@ def test_a_dev_container_is_read_as_it_is_meant(copy: Path, tmp_path: Path) -> N
         run(*install, cwd=tmp_path)
     except AssertionError:
         pytest.skip("@devcontainers/cli cannot be installed here")
+    no_docker = ("--docker-path", sys.executable)  # is asked nothing, and yet must be there
     reader = tmp_path / "npm/node_modules/.bin/devcontainer"
-    said = run(reader, "read-configuration", "--workspace-folder", copy, cwd=tmp_path).stdout
+    said = run(
+        reader, "read-configuration", "--workspace-folder", copy, *no_docker, cwd=tmp_path
+    ).stdout
     read = json.loads(said.strip().splitlines()[-1])["configuration"]
     assert (read["name"], read["forwardPorts"]) == ("churn", [8000])
 

@@ -31,7 +31,7 @@ BUILDS = """
 packages = [{ include = "our_model", from = "src" }]
 
 [tool.poetry.build]
-script = "build.py"
+script = "compile.py"
 
 [build-system]
 requires = ["poetry-core (>=2.1,<3)"]
@@ -235,7 +235,7 @@ def test_no_code_of_a_foreign_template_runs_before_the_user_agrees(tmp_path: Pat
         tmp_path / "t",
         {
             **SMALL,
-            "build.py": SCRIPT.format(str(marker)),
+            "compile.py": SCRIPT.format(str(marker)),
             "pyproject.toml": SMALL["pyproject.toml"] + BUILDS,
         },
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from poetry_ml_plugin import templates
@@ -24,7 +25,7 @@ def agree(command: MLCommand, template: Template) -> bool:
         f"Installing and training would run the code of <c1>{escape(template.source)}</c1>, "
         f"version {escape(template.version)}."
     )
-    if command.io.is_interactive():
+    if command.io.is_interactive() and sys.stdin.isatty():
         return bool(command.confirm("Do you trust it?", False))
     command.line("Nothing of it was run: read it, or say <c1>--trust</c1>.")
     return False
