@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -15,6 +16,12 @@ from poetry_ml_plugin.errors import MLError
 def available() -> bool:
     """Whether there is a git to run."""
     return shutil.which("git") is not None
+
+
+def version(folder: Path) -> tuple[int, ...]:
+    """Git's own version, as (2, 39)."""
+    found = re.search(r"(\d+)\.(\d+)", ask(folder, "--version"))
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def outer_repository(folder: Path) -> Path | None:

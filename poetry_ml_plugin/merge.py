@@ -32,6 +32,7 @@ AUTHOR = {
     for role in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "poetry-ml-plugin"), ("EMAIL", "poetry-ml-plugin@localhost"))
 }
+OLDEST_GIT = (2, 30)
 SKIP_LFS = {"GIT_LFS_SKIP_SMUDGE": "1"}  # a preview needs no large files
 
 
@@ -47,6 +48,10 @@ def check(root: Path) -> None:
     """Raises MLError where there is no clean checkout to merge into."""
     if not git.available():
         raise MLError("git is not installed, and it is git that merges. Install it first.")
+    if git.version(root) < OLDEST_GIT:
+        raise MLError(
+            f"git is too old to merge with. Install {'.'.join(map(str, OLDEST_GIT))} or newer."
+        )
     repository = git.outer_repository(root)
     if repository is None:
         raise MLError(
@@ -73,7 +78,9 @@ def preview(root: Path, base: Files, new: Files) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="poetry-ml-") as folder:
         lab = Path(folder)
         git.ask(lab, "init", "--quiet", "--template=", f"--object-format={kind}")
-        (lab / ".git/objects/info/alternates").write_text(f"{(root / objects).resolve()}\n")
+        (lab / ".git/objects/info/alternates").write_text(
+            f"{(root / objects).resolve().as_posix()}\n"
+        )
         then = _commit(lab, _tree(lab, base, None))
         ours = _commit(lab, tree)
         now = _commit(lab, _tree(lab, new, None), then)

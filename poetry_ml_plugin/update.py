@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import tomlkit
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 from tomlkit.exceptions import TOMLKitError
 
 from poetry_ml_plugin import git, project, scaffold, templates
@@ -66,7 +66,7 @@ def plan(root: Path, source: str | None = None) -> Update:
     template = templates.get(source or section.get("template-source"), root, root)
     new = remember(_render_like(base, template, root))
     version = _version(new)
-    if not template.version and Version(version) < Version(_version(base)):
+    if not template.version and _is_older(version, _version(base)):
         raise MLError(
             f"{root} has the template of version {_version(base)}, newer than this plugin, {version}. "
             "Update the plugin first: poetry self update poetry-ml-plugin"
@@ -105,6 +105,13 @@ def _render_like(
 def _version(files: Mapping[PurePosixPath, File]) -> str:
     document: Any = tomlkit.parse(files[PYPROJECT].content)
     return str(document["tool"][project.TOOL]["template-version"])
+
+
+def _is_older(version: str, other: str) -> bool:
+    try:
+        return Version(version) < Version(other)
+    except InvalidVersion:  # a commit: the project had another template
+        return False
 
 
 def _is_data(path: PurePosixPath) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
-from conftest import Churn, poetry, run
+from conftest import REPOSITORY, Churn, poetry, run
 from test_update import PYPROJECT, fill, git
 
 from poetry_ml_plugin import project, scaffold, templates
@@ -94,6 +96,18 @@ def test_a_sample_shares_all_but_what_is_the_users_with_the_default(
     says = files[PurePosixPath("pyproject.toml")].content.decode()
     assert f'template-source = "{name}"' in says
     assert ".template]" not in says
+
+
+def test_wheel_and_sdist_carry_every_template(tmp_path: Path, wheel: Path) -> None:
+    tracked = set(git("ls-files", "templates", cwd=REPOSITORY).split())
+    assert len(tracked) > 80
+    in_wheel = zipfile.ZipFile(wheel).namelist()
+    assert {f"poetry_ml_plugin/{name}" for name in tracked} <= set(in_wheel)
+    poetry("build", "--format", "sdist", "--output", tmp_path, cwd=REPOSITORY)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        in_sdist = {name.partition("/")[2] for name in archive.getnames()}
+    assert tracked <= in_sdist
 
 
 def test_check_installs_a_template_and_runs_its_tests(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -392,6 +394,20 @@ def test_the_plugins_own_template_is_merged_too(
     monkeypatch.setattr("importlib.metadata.version", lambda name: "0.0.1")
     with pytest.raises(MLError, match="poetry self update"):
         update.plan(root)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the old git is a shell script")
+def test_a_git_that_is_too_old_is_named(place: Path, tmp_path: Path) -> None:
+    real = shutil.which("git")
+    old = tmp_path / "old/git"
+    fill(
+        old.parent,
+        {"git": f'#!/bin/sh\n[ "$1" = --version ] && echo git version 2.25.1 || {real} "$@"\n'},
+    )
+    old.chmod(0o755)
+    env = {"PATH": f"{old.parent}{os.pathsep}{os.environ['PATH']}"}
+    said = poetry("ml", "update", cwd=place / "churn", code=1, env=env).stderr
+    assert "Install 2.30 or newer" in said
 
 
 def test_an_unpacked_base_is_what_was_packed(tmp_path: Path) -> None:
