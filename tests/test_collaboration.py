@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, Churn, poetry, run
+from conftest import Churn, poetry, run
 from test_update import git
 
 IDENTITY = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
@@ -150,7 +150,9 @@ def test_what_cannot_be_added_hears_what_can(copy: Path) -> None:
 
 def test_the_default_project_has_at_most_40_files(churn: Churn) -> None:
     made = {"poetry.lock", "reports/metrics.json"}  # by Poetry, and by the training
-    files = git("ls-files", cwd=churn.root).split()
-    kept = [name for name in files if name not in made and "/artifacts/" not in name]
-    assert len(kept) <= 40
-    assert not any((REPOSITORY / "templates/add" / name).exists() for name in kept)
+    trained = {
+        f"src/churn/artifacts/{name}" for name in ("manifest.json", "model.onnx", "classes.json")
+    }
+    files = set(git("ls-files", cwd=churn.root).split()) - made - trained
+    assert len(files) <= 40
+    assert not any(name.startswith((".github", ".pre-commit", ".devcontainer")) for name in files)
