@@ -78,8 +78,15 @@ def _train(project: Project, tell: Tell) -> str:
 
 
 def _predict(project: Project, tell: Tell) -> str:
-    said = "\n".join(_run(_verb(project, "predict", "--example"), project.root, tell))
-    return json.dumps(json.loads(said[said.index("[") :])[0])
+    said = _run(_verb(project, "predict", "--example"), project.root, tell)
+    answers = said[said.index("[") :]  # a library may have had something to say before
+    return json.dumps(json.loads("\n".join(answers))[0])
+
+
+def run_tests(project: Project, tell: Tell) -> str:
+    """Run the project's own tests, and return pytest's last line."""
+    python = _verb(project)[0]
+    return _run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project.root, tell)[-1]
 
 
 def _verb(project: Project, *words: str) -> list[str]:

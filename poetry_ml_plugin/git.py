@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from poetry_ml_plugin.errors import MLError
 
@@ -13,6 +16,12 @@ from poetry_ml_plugin.errors import MLError
 def available() -> bool:
     """Whether there is a git to run."""
     return shutil.which("git") is not None
+
+
+def version(folder: Path) -> tuple[int, ...]:
+    """Git's own version, as (2, 39)."""
+    found = re.search(r"(\d+)\.(\d+)", ask(folder, "--version"))
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def outer_repository(folder: Path) -> Path | None:
@@ -52,12 +61,34 @@ def sizes(folder: Path) -> dict[str, int]:
     staged = _run(folder, "ls-files", "-z", "--stage").stdout.split("\0")[:-1]
     entries = [line.split("\t", 1) for line in staged]
     objects = "".join(f"{facts.split()[1]}\n" for facts, _ in entries)
-    said = _run(folder, "cat-file", "--batch-check=%(objectsize)", text=objects).stdout
+    said = _run(folder, "cat-file", "--batch-check=%(objectsize)", given=objects).stdout
     return {
         name: int(size)
         for (_, name), size in zip(entries, said.splitlines(), strict=False)
         if size.isdigit()  # not of a submodule
     }
+
+
+def uncommitted(folder: Path) -> list[str]:
+    """The tracked files of the whole repository that differ from its last commit."""
+    said = ask(folder, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=no")
+    return [entry[3:] for entry in said.split("\0") if entry]
+
+
+def ask(
+    folder: Path,
+    *words: str,
+    given: str = "",
+    env: Mapping[str, str] | None = None,
+    timeout: float = 60,
+) -> str:
+    """What git prints, given this on standard input. Raises MLError with its own words if it fails."""
+    return _must(folder, *words, given=given, timeout=timeout, env=env).stdout
+
+
+def code(folder: Path, *words: str) -> int:
+    """The exit code of git, for those of its commands that answer with it."""
+    return _run(folder, *words).returncode
 
 
 def _files(folder: Path, *options: str) -> set[str]:
@@ -66,27 +97,39 @@ def _files(folder: Path, *options: str) -> set[str]:
     return set(_run(folder, "ls-files", "-z", *options).stdout.split("\0")) - {""}
 
 
-def _must(folder: Path, *words: str) -> None:
-    done = _run(folder, *words)
+def _must(folder: Path, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    done = _run(folder, *words, **options)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise MLError(f"git {words[0]} failed: {said[-1] if said else done.returncode}")
+        verb = next((word for word in words if word[0] != "-" and "=" not in word), words[0])
+        raise MLError(f"git {verb} failed: {said[-1] if said else done.returncode}")
+    return done
 
 
-def _run(folder: Path, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+def _run(
+    folder: Path,
+    *words: str,
+    given: str = "",
+    timeout: float = 60,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
     # A caller's GIT_DIR (as in a hook) would point these calls at another repository.
-    env = {
+    inherited = {
         k: v
         for k, v in os.environ.items()
         if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
     }
-    return subprocess.run(
-        ["git", *words],
-        cwd=folder,
-        env=env,
-        input=text,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            ["git", *words],
+            cwd=folder,
+            env={**inherited, **(env or {})},
+            input=given,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise MLError(f"git did not end within {timeout:.0f} s. Try again.") from None

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 COMMANDS = {
     "ml": "root:Root",
     "ml new": "scaffold:New",
+    "ml update": "update:Update",
+    "ml add": "add:Add",
+    "ml template check": "template:Check",
     "ml train": "run:Train",
     "ml evaluate": "run:Evaluate",
     "ml predict": "run:Predict",

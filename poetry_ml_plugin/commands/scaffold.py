@@ -8,12 +8,14 @@ from pathlib import Path
 
 from cleo.helpers import argument, option
 
-from poetry_ml_plugin import firstrun, names, scaffold, venv
+from poetry_ml_plugin import firstrun, names, scaffold, templates, update, venv
 from poetry_ml_plugin.commands.command import MLCommand, escape
 from poetry_ml_plugin.commands.steps import Steps
+from poetry_ml_plugin.commands.trust import agree
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.firstrun import Step
 from poetry_ml_plugin.project import Project
+from poetry_ml_plugin.scaffold import Template
 
 
 class New(MLCommand):
@@ -26,6 +28,10 @@ class New(MLCommand):
             "package", None, "The package's name, unless the distribution's will do.", flag=False
         ),
         option("description", None, "What the model does, in one sentence.", flag=False),
+        option(
+            "template", None, f"{', '.join(templates.SHIPPED)}, a folder or URL[@REF].", flag=False
+        ),
+        option("trust", None, "Run the code of a template that is not the plugin's."),
         option("no-install", None, "Do not lock and install the dependencies; nor train."),
         option("no-train", None, "Do not train the sample model."),
         option("no-git", None, "Do not make a git repository."),
@@ -35,13 +41,17 @@ Makes a folder with a data-science layout, locks and installs its dependencies, 
 model, and makes the first commit.
 
     <c1>poetry ml new churn</c1>
+    <c1>poetry ml new mood --template text</c1>
+    <c1>poetry ml new churn --template https://example.org/our-template.git@v2</c1>
 """
 
     def act(self) -> int:
         target = self._target()
         own = names.derive(target, self.option("name"), self.option("package"))
-        files = scaffold.plan(own, venv.preferred_python(), self.option("description"))
         scaffold.check_target(target)
+        template = templates.get(self.option("template"), self.folder, target)
+        files = scaffold.plan(own, venv.preferred_python(), self.option("description"), template)
+        files = update.remember(files)
         self.line(f"Making <c1>{escape(own.distribution)}</c1> in {escape(str(target))}")
         project = Project(target, own.package)
         steps = Steps(self.io)
@@ -52,15 +62,17 @@ model, and makes the first commit.
 
         steps.run([Step("Write the project", write)])
         if not steps.failed:
-            return self._bring_up(project, steps)
+            return self._bring_up(project, steps, template)
         return 1
 
-    def _bring_up(self, project: Project, steps: Steps) -> int:
+    def _bring_up(self, project: Project, steps: Steps, template: Template) -> int:
         use_git = not self.option("no-git")
         own_repository = use_git and steps.run(
             [_step("Start a git repository", project, firstrun.start_repository)]
         )
-        if not self.option("no-install"):
+        install = not self.option("no-install")
+        trusted = not install or agree(self, template)
+        if install and trusted:
             steps.run(firstrun.environment_steps(project, train=not self.option("no-train")))
         if own_repository:
             steps.run([_step("Make the first commit", project, firstrun.first_commit)])
@@ -68,6 +80,10 @@ model, and makes the first commit.
         if steps.failed:
             self._say("To go on, once that is mended:", [f"cd {here}", *steps.resume])
             return steps.exit_code
+        if not trusted:
+            following = ["poetry install", "poetry ml train"]
+            self._say("To go on, once you have read its code:", [f"cd {here}", *following])
+            return 1
         installed, trained = not self.option("no-install"), not self.option("no-train")
         following = (
             ["poetry ml serve", "poetry build"]

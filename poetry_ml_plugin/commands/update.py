@@ -1,0 +1,68 @@
+"""`poetry ml update`: the template's changes since, merged into the project."""
+
+from __future__ import annotations
+
+from cleo.helpers import option
+
+from poetry_ml_plugin import merge, project, update
+from poetry_ml_plugin.commands.command import MLCommand, escape
+from poetry_ml_plugin.merge import Outcome
+
+
+class Update(MLCommand):
+    name = "ml update"
+    description = "Merges what the template has become since into the project."
+    options = [  # noqa: RUF012
+        option("dry-run", None, "Say what would change and conflict; change nothing."),
+        option("template", None, "Where the template is now, unless where it was.", flag=False),
+    ]
+    help = """\
+Merges, with git, what has changed in the template since the project was made or last updated. Your own
+changes stay. Where both changed the same lines the files get git's conflict markers, and the command ends
+with 1. The result is in the working tree and in the index, and is yours to commit.
+
+What the update is to leave alone goes into pyproject.toml:
+
+    [tool.poetry-ml-plugin]
+    keep = ["README.md", "notebooks"]
+"""
+
+    def act(self) -> int:
+        root = project.find(self.folder).root
+        merge.check(root)
+        planned = update.plan(root, self.option("template"))
+        for path in planned.kept:
+            self.line(f"  <comment>kept</comment>     {escape(path)}: the template's has changed")
+        if not planned.needed:
+            self.line(f"Nothing to merge: the template is that of {escape(planned.version)}.")
+            return 0
+        outcome = merge.preview(root, planned.base, planned.new)
+        if not self.option("dry-run"):
+            title = f"Update the template to {planned.version}"
+            outcome = merge.apply(root, planned.base, planned.new, title)
+        self._tell(outcome)
+        if self.option("dry-run"):
+            self.line("Nothing was changed: this was a dry run.")
+        else:
+            self._say_next(outcome)
+        return 1 if outcome.conflicts else 0
+
+    def _tell(self, outcome: Outcome) -> None:
+        for path, what in sorted(outcome.changes.items()):
+            self.line(f"  <info>{what:<8}</info> {escape(path)}")
+        for path, why in sorted(outcome.conflicts.items()):
+            self.line(f"  <error>conflict</error> {escape(path)}: {why}")
+
+    def _say_next(self, outcome: Outcome) -> None:
+        following = ["git diff --cached", "poetry lock", "poetry install", "poetry run pytest"]
+        if "pyproject.toml" not in {**outcome.changes, **outcome.conflicts}:
+            following.remove("poetry lock")
+        self.line("")
+        if outcome.conflicts:
+            self.line("Solve the conflicts, then:")
+            following[0] = "git add --all"
+        else:
+            self.line("Merged, not committed. Next:")
+        for command in (*following, "git commit"):
+            self.line(f"  <c1>{command}</c1>")
+        self.line("Or take it all back: <c1>git reset --merge</c1>")

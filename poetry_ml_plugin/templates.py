@@ -1,0 +1,177 @@
+"""Find a template and read it: one that ships, a folder, or what a git URL names."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from poetry_ml_plugin import git, project, scaffold
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.names import Names
+from poetry_ml_plugin.scaffold import File, Template
+
+DEFAULT = "project"
+SHIPPED = {
+    DEFAULT: "penguins by their measurements",
+    "text": "tweets by what they feel",
+    "image": "handwritten digits by their pixels",
+    "plain": "any JSON, and nothing to learn from",
+}
+PROTOCOLS = "file:https:ssh"  # those that are safe from a listener, and start no program
+
+# A host begins with a letter or a digit, as neither an option of ssh nor one of git does.
+_HOST = r"[A-Za-z0-9][\w.-]*"
+_URL = re.compile(
+    rf"(?P<url>(?:https|ssh)://(?:{_HOST}@)?{_HOST}(?::\d+)?/[^\s@]+|file:///[^\s@]+"
+    rf"|{_HOST}@{_HOST}:[^\s@-][^\s@]*)(?:@(?P<ref>\w[\w./+-]*))?"
+)
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]*:(//|:)|[\w.-]+@[\w.-]+:")
+
+
+def get(word: str | None, start: Path, home: Path) -> Template:
+    """The template that a word names: one of SHIPPED, a git URL with or without @REF, or a folder.
+
+    A folder is looked for from `start`, and remembered as it is seen from `home`, the project's folder.
+    Raises MLError that says all that makes a template unfit.
+    """
+    word = (word or DEFAULT).removeprefix("git+")
+    if word in SHIPPED:
+        return _read(scaffold.template_dir(word), "" if word == DEFAULT else word)
+    if _SCHEME.match(word):
+        return _fetch(word)
+    folder = (start / Path(word).expanduser()).resolve()
+    if not folder.is_dir():
+        raise MLError(
+            f'"{word}" is no template: neither one of {", ".join(SHIPPED)}, nor a folder, '
+            "nor a git URL like https://example.org/templates.git@v1."
+        )
+    try:
+        source = Path(os.path.relpath(folder, home)).as_posix()
+    except ValueError:  # on another drive
+        source = folder.as_posix()
+    return _read(folder, source)
+
+
+def foreign(template: Template) -> bool:
+    """Whether a template comes from elsewhere than the plugin itself."""
+    return template.source not in ("", *SHIPPED)
+
+
+def _fetch(word: str) -> Template:
+    found = _URL.fullmatch(word)
+    if not found:
+        raise MLError(
+            f'"{_hide(word)}" cannot be fetched. A git URL begins with https://, ssh://, file:// or '
+            "user@host:, has no password in it (git asks your credential helper), "
+            "and may end with @ and a branch, a tag or a commit."
+        )
+    env = {"GIT_ALLOW_PROTOCOL": PROTOCOLS, "GIT_TERMINAL_PROMPT": "0"}
+    safe = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.autocrlf=false"]
+    with tempfile.TemporaryDirectory(prefix="poetry-ml-") as folder:
+        clone = ["clone", "--quiet", "--no-checkout", "--template=", "--", found["url"], folder]
+        git.ask(Path.home(), *safe, *clone, timeout=600, env=env)
+        revision = found["ref"] or "HEAD"
+        for candidate in (f"refs/remotes/origin/{revision}", revision):
+            if (
+                git.code(Path(folder), "rev-parse", "-q", "--verify", f"{candidate}^{{commit}}")
+                == 0
+            ):
+                git.ask(Path(folder), *safe, "checkout", "--quiet", "--detach", candidate, env=env)
+                commit = git.ask(Path(folder), "rev-parse", "--short=12", "HEAD").strip()
+                return _read(Path(folder), word, commit)
+    raise MLError(f'{found["url"]} has no branch, tag or commit "{revision}".')
+
+
+def _hide(word: str) -> str:
+    return re.sub(r"(//[^/:@\s]*):[^@\s]*@", r"\1:***@", word)
+
+
+def _read(folder: Path, source: str, version: str = "") -> Template:
+    shipped = source in ("", *SHIPPED)
+    refused: list[str] = []
+    files = scaffold.read(folder) if shipped else _files(folder, refused)
+    table = _table(files, refused)
+    word = table.get("word")
+    if table and not (isinstance(word, str) and re.fullmatch("[a-z_][a-z0-9_]*", word)):
+        refused.append(f"[tool.{project.TOOL}.template] names no package as its word")
+    below: dict[PurePosixPath, File] = {}
+    if "extends" in table:
+        below = _below(table, refused)
+    if refused:
+        raise MLError("\n  - ".join([f"{source or folder} is no template:", *refused]))
+    if not shipped:
+        version = version or str(_document(files).get("project", {}).get("version", "0"))
+    names = Names(str(word).replace("_", "-"), str(word))
+    return Template(dict(sorted({**below, **files}.items())), names, source, version)
+
+
+def _below(table: dict[str, Any], refused: list[str]) -> dict[PurePosixPath, File]:
+    """The files of the template that another one extends, without those that it leaves out."""
+    if table["extends"] not in SHIPPED:
+        refused.append(f"extends must be one of {', '.join(SHIPPED)}")
+        return {}
+    base = _read(scaffold.template_dir(table["extends"]), "")
+    if base.names.package != table.get("word"):
+        refused.append(f"its word must be {base.names.package}, as in what it extends")
+    files = dict(base.files)
+    for left_out in table.get("without", []):
+        if files.pop(PurePosixPath(left_out), None) is None:
+            refused.append(f"without names {left_out}, which {table['extends']} does not have")
+    return files
+
+
+def _table(files: dict[PurePosixPath, File], refused: list[str]) -> dict[str, Any]:
+    try:
+        section = _document(files).get("tool", {}).get(project.TOOL, {})
+    except (KeyError, UnicodeDecodeError, TOMLKitError) as error:
+        refused.append(f"its pyproject.toml is missing, or no TOML: {error}")
+        return {}
+    table = section.get("template") if isinstance(section, dict) else None
+    if not isinstance(table, dict) or not table:
+        refused.append(
+            f"its pyproject.toml has no [tool.{project.TOOL}.template] with a line like "
+            'word = "churn", the package\'s name'
+        )
+        return {}
+    if section.get("package") != table.get("word"):
+        refused.append(f"[tool.{project.TOOL}] package and the template's word are not the same")
+    return table
+
+
+def _document(files: dict[PurePosixPath, File]) -> dict[str, Any]:
+    return tomlkit.parse(files[PurePosixPath("pyproject.toml")].content).unwrap()
+
+
+def _files(folder: Path, refused: list[str]) -> dict[PurePosixPath, File]:
+    files = {}
+    for relative in _listed(folder):
+        path = folder / relative
+        if not _is_inside(path, folder):
+            refused.append(f"{relative} is a link that leads out of the template, or nowhere")
+        elif path.is_file():
+            files[relative] = File(path.read_bytes(), os.access(path, os.X_OK))
+        elif path.is_symlink() or not path.is_dir():
+            refused.append(f"{relative} is no file")
+    return files
+
+
+def _listed(folder: Path) -> list[PurePosixPath]:
+    """What belongs to a template: what git does not ignore, or all where there is no git."""
+    if not git.available() or not git.outer_repository(folder):
+        return scaffold.paths(folder)
+    said = git.ask(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    found = {PurePosixPath(name) for name in said.split("\0") if name}
+    return sorted(p for p in found if scaffold.belongs(p) and os.path.lexists(folder / p))
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    try:
+        return path.resolve(strict=True).is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # dangling, or in a circle
+        return False
