@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from poetry.utils.env import EnvManager
 from poetry.utils.env.python import Python
 
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.platforms import execute as execute
 
 if TYPE_CHECKING:
     from poetry.utils.env import Env
@@ -61,26 +61,3 @@ def leave_own() -> None:
     active = os.environ.get("VIRTUAL_ENV")
     if active and Path(active).resolve() == Path(sys.prefix).resolve():
         del os.environ["VIRTUAL_ENV"]
-
-
-def execute(
-    python: Path,
-    arguments: Sequence[str],
-    windows: bool = sys.platform == "win32",
-    replace: Callable[[str, list[str]], int] = os.execv,
-) -> int:
-    """Run a virtualenv's Python in the place of this process, so that signals and exit code are its own.
-
-    Windows has no such thing: there the call waits, and returns the exit code.
-    """
-    command = [str(python), *arguments]
-    if not windows:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        return replace(command[0], command)
-    process = subprocess.Popen(command)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # the child has had Ctrl-C too, and ends as it sees fit

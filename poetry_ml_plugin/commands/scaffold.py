@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cleo.helpers import argument, option
 
-from poetry_ml_plugin import firstrun, names, scaffold, venv
+from poetry_ml_plugin import firstrun, names, platforms, scaffold, venv
 from poetry_ml_plugin.commands.command import MLCommand, escape
 from poetry_ml_plugin.commands.steps import Steps
 from poetry_ml_plugin.errors import MLError
@@ -26,6 +26,7 @@ class New(MLCommand):
             "package", None, "The package's name, unless the distribution's will do.", flag=False
         ),
         option("description", None, "What the model does, in one sentence.", flag=False),
+        option("into", None, "Add what is missing to a folder with something in it."),
         option("no-install", None, "Do not lock and install the dependencies; nor train."),
         option("no-train", None, "Do not train the sample model."),
         option("no-git", None, "Do not make a git repository."),
@@ -38,41 +39,50 @@ model, and makes the first commit.
 """
 
     def act(self) -> int:
+        with platforms.signals_raise():
+            try:
+                return self._make()
+            except platforms.Ended as ended:
+                self.line_error("Interrupted.", style="error")
+                return ended.exit_code
+
+    def _make(self) -> int:
         target = self._target()
         own = names.derive(target, self.option("name"), self.option("package"))
         files = scaffold.plan(own, venv.preferred_python(), self.option("description"))
-        scaffold.check_target(target)
+        into = self.option("into") and target.is_dir() and any(target.iterdir())
+        if into:
+            _check_into(target)
+            files = scaffold.missing(files, target)
+        else:
+            scaffold.check_target(target)
         self.line(f"Making <c1>{escape(own.distribution)}</c1> in {escape(str(target))}")
-        project = Project(target, own.package)
-        steps = Steps(self.io)
 
         def write(tell: firstrun.Tell) -> str:
-            scaffold.write(files, target)
+            (scaffold.add if into else scaffold.write)(files, target)
             return f"{len(files)} files"
 
-        steps.run([Step("Write the project", write)])
-        if not steps.failed:
-            return self._bring_up(project, steps)
-        return 1
+        steps = Steps(self.io)
+        # A signal may come the moment after all was put in its place.
+        if steps.run([Step("Write the project", write)]) or (target / "pyproject.toml").exists():
+            return self._bring_up(Project(target, own.package), steps)
+        return steps.exit_code
 
     def _bring_up(self, project: Project, steps: Steps) -> int:
-        use_git = not self.option("no-git")
-        own_repository = use_git and steps.run(
-            [_step("Start a git repository", project, firstrun.start_repository)]
-        )
-        if not self.option("no-install"):
-            steps.run(firstrun.environment_steps(project, train=not self.option("no-train")))
+        install, train = not self.option("no-install"), not self.option("no-train")
+        start, commit = firstrun.repository_steps(project)
+        own_repository = not self.option("no-git") and steps.run([start])
+        if install:
+            steps.run(firstrun.environment_steps(project, train))
         if own_repository:
-            steps.run([_step("Make the first commit", project, firstrun.first_commit)])
+            steps.run([commit])
         here = os.path.relpath(project.root, self.folder)
         if steps.failed:
             self._say("To go on, once that is mended:", [f"cd {here}", *steps.resume])
             return steps.exit_code
-        installed, trained = not self.option("no-install"), not self.option("no-train")
+        ready = install and train
         following = (
-            ["poetry ml serve", "poetry build"]
-            if installed and trained
-            else ["poetry ml train", "poetry ml serve"]
+            ["poetry ml serve", "poetry build"] if ready else ["poetry ml train", "poetry ml serve"]
         )
         self._say("Next:", [f"cd {here}", *following])
         return 0
@@ -90,5 +100,9 @@ model, and makes the first commit.
         return (self.folder / path).resolve()
 
 
-def _step(title: str, project: Project, act: object) -> Step:
-    return Step(title, lambda tell: act(project.root))  # type: ignore[operator]
+def _check_into(target: Path) -> None:
+    if (target / "pyproject.toml").exists():
+        raise MLError(
+            f"{target} has a pyproject.toml already. Add to that project with: "
+            f"cd {target}; poetry ml init"
+        )
