@@ -62,9 +62,14 @@ def derive(folder: Path, name: str | None = None, package: str | None = None) ->
     distribution = _normalized(wish)
     if package is None:
         package = distribution.replace("-", "_")
-    if reason := _unfit_package(package):
-        raise _refusal(package, "a package", reason, f"--package {_suggest(package)}")
-    return Names(distribution, package)
+    return Names(distribution, fit_package(package))
+
+
+def fit_package(name: str) -> str:
+    """A name as that of a package. Raises MLError with one that would do where it will not."""
+    if reason := _unfit_package(name):
+        raise _refusal(name, "a package", reason, f"--package {_suggest(name)}")
+    return name
 
 
 def _refusal(name: str, what: str, reason: str, suggestion: str) -> MLError:

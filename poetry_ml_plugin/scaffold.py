@@ -6,6 +6,7 @@ import contextlib
 import errno
 import importlib.metadata
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -48,10 +49,20 @@ def plan(names: Names, python: str, description: str | None = None) -> dict[Pure
     """
     source = template_dir()
     own = project.load(source / "pyproject.toml").unwrap()
+    files = render(source, names)
+    _adapt(files, python, own["project"]["description"], " ".join((description or "").split()))
+    return files
+
+
+def render(
+    source: Path, names: Names, more: Mapping[str, str] | None = None
+) -> dict[PurePosixPath, File]:
+    """The files of a template by their paths, its word replaced in both, and `more` words in texts."""
     replacements = {
         TEMPLATE.distribution: names.distribution,
         TEMPLATE.package: names.package,
         TEMPLATE.package.upper(): names.package.upper(),
+        **(more or {}),
     }
     files = {}
     for path in sorted(source.rglob("*")):
@@ -61,7 +72,6 @@ def plan(names: Names, python: str, description: str | None = None) -> dict[Pure
         name = PurePosixPath(relative.as_posix().replace(TEMPLATE.package, names.package))
         executable = bool(path.stat().st_mode & stat.S_IXUSR)
         files[name] = File(_replace(path.read_bytes(), replacements), executable)
-    _adapt(files, python, own["project"]["description"], " ".join((description or "").split()))
     return files
 
 
@@ -87,10 +97,15 @@ def _put(stage: Path, target: Path) -> None:
         raise MLError(f"{target} was just made by another process. It was left alone.") from error
 
 
-def add(files: Mapping[PurePosixPath, File], root: Path) -> None:
-    """Put these files, none of which is there, into a folder: all of them or, on any failure, none."""
+def add(
+    files: Mapping[PurePosixPath, File],
+    root: Path,
+    rewritten: Mapping[PurePosixPath, bytes] | None = None,
+) -> None:
+    """Put new files into a folder, and new contents into others: all of it or, on any failure, nothing."""
+    changed = {name: File(content) for name, content in (rewritten or {}).items()}
     with _told(root), staging.stage(root, "new") as stage:
-        _fill(stage, files)
+        _fill(stage, {**files, **changed})
         made: list[Path] = []
         with platforms.uninterrupted():
             try:
@@ -98,10 +113,21 @@ def add(files: Mapping[PurePosixPath, File], root: Path) -> None:
                     _make_parents(root / name, made)
                     platforms.put_file(stage / name, root / name)
                     made.append(root / name)
+                for name in changed:
+                    _rewrite(stage / name, root / name)
             except OSError:
                 for path in reversed(made):
                     path.rmdir() if path.is_dir() else path.unlink()
                 raise
+            for folder in {path.parent for path in made}:
+                platforms.flush_folder(folder)
+
+
+def _rewrite(source: Path, target: Path) -> None:
+    target = target.resolve()  # a link stays one
+    if target.exists():
+        shutil.copymode(target, source)
+    source.replace(target)
 
 
 def missing(files: Mapping[PurePosixPath, File], root: Path) -> dict[PurePosixPath, File]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from poetry.utils.env import Env
 
 LOWEST_PYTHON = (3, 10)
+SERVER = "waitress"  # what every project needs to serve
 
 
 def preferred_python() -> str:
@@ -32,10 +33,16 @@ def preferred_python() -> str:
 
 
 def find(root: Path) -> Env | None:
-    """The virtualenv of the project in a folder, or None where the project is not installed in one."""
+    """The virtualenv of the project in a folder, or None where the project is not installed in one.
+
+    Poetry never installs a project whose package-mode is off: its src/ is put on the path instead.
+    """
     poetry = Factory().create_poetry(root)
     env = EnvManager(poetry).get()
-    name = poetry.package.name
+    name: str = poetry.package.name
+    if not poetry.is_package_mode:
+        name = SERVER
+        os.environ["PYTHONPATH"] = str(root / "src")
     if not env.is_venv() or not list(env.site_packages.distributions(name=name)):
         return None
     return env

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "ml": "root:Root",
     "ml new": "scaffold:New",
+    "ml init": "init:Init",
     "ml train": "run:Train",
     "ml evaluate": "run:Evaluate",
     "ml predict": "run:Predict",

@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -44,7 +44,7 @@ class Service:
 
     def __init__(self, model: Any, settings: ServeConfig | None = None) -> None:
         settings = settings or ServeConfig()
-        number = version(NAME)
+        number = _version()
         schema = Schema.of(model, settings.max_rows)
         together = getattr(model, "batch", True) and schema.row is not None
         self.status = Status()
@@ -164,6 +164,13 @@ class RequestLog:
             fields = {"time": now, "id": number, "method": method, "path": path}
             line = msgspec.json.encode({**fields, "status": int(status), "ms": took})
         os.write(1, line + b"\n")  # in one piece, whatever other processes write
+
+
+def _version() -> str:
+    try:
+        return version(NAME)
+    except PackageNotFoundError:  # the project runs where it stands, and is not installed
+        return "0"
 
 
 def problem(status: int, title: str, detail: str | None = None) -> bytes:

@@ -1,0 +1,415 @@
+"""What it takes to make a machine-learning project of a project that is there: files and lines to add."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.metadata
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from packaging.utils import canonicalize_name
+from poetry.core.constraints.version import parse_constraint
+
+from poetry_ml_plugin import additions, names, project, requirements, scaffold
+from poetry_ml_plugin.additions import table
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.names import Names
+from poetry_ml_plugin.requirements import Dependency
+from poetry_ml_plugin.scaffold import File
+
+PYPROJECT = PurePosixPath("pyproject.toml")
+LOWEST = "3.10"
+BUILD_SYSTEM = {"requires": ["poetry-core (>=2.1,<3)"], "build-backend": "poetry.core.masonry.api"}
+EMPTY_MANIFEST = b'{\n  "artifacts": {},\n  "run": {}\n}\n'
+# What an existing model needs no example of.
+SAMPLE_FILES = re.compile(
+    r"(README\.md|configs/train\.yaml|data/.*|notebooks/.*|reports/.*|static/.*|tests/.*"
+    r"|src/\w+/data\.py|src/\w+/models/(model|train)\.py)$"
+)
+SAMPLE_DEPENDENCIES = {"numpy", "onnxruntime"}
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A project as it was found."""
+
+    root: Path
+    content: bytes = b""  # of pyproject.toml
+    data: Mapping[str, Any] = field(default_factory=dict)
+    setup: Mapping[str, Any] = field(default_factory=dict)  # what setup.py says
+
+    @property
+    def is_poetry(self) -> bool:
+        """Whether pyproject.toml describes a project."""
+        return bool(table(self.data, "project") or table(self.data, "tool", "poetry"))
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether [tool.poetry] is where the dependencies are."""
+        if not self.is_poetry:
+            return False
+        stated = table(self.data, "project")
+        if "dependencies" in stated or stated.get("optional-dependencies"):
+            return False
+        own = table(self.data, "tool", "poetry", "dependencies").keys() - {"python"}
+        return not stated or bool(own) or "dependencies" in stated.get("dynamic", [])
+
+    @property
+    def is_package(self) -> bool:
+        """Whether Poetry installs the project itself."""
+        return table(self.data, "tool", "poetry").get("package-mode", True) is not False
+
+    @property
+    def name(self) -> str:
+        """The distribution's name."""
+        found = (
+            table(self.data, "project").get("name")
+            or table(self.data, "tool", "poetry").get("name")
+            or (self.setup.get("name") if not self.is_poetry else None)
+            or names.derive(self.root, package="any_model").distribution
+        )
+        return str(canonicalize_name(str(found)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be added to a project, and what may be worth knowing about it."""
+
+    root: Path
+    names: Names
+    files: Mapping[PurePosixPath, File]
+    before: bytes
+    after: bytes  # of pyproject.toml
+    model: str | None  # the package whose model it is, unless the sample's
+    kept: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.files and self.before == self.after
+
+
+def find(start: Path) -> Existing:
+    """The project that a folder is in. Raises MLError where there is none."""
+    for root in (start, *start.parents):
+        path = root / PYPROJECT
+        content = path.read_bytes() if path.is_file() else b""
+        found = Existing(root, content, project.load(path).unwrap() if content else {})
+        if not found.is_poetry and root == start and _is_older(root):
+            setup = root / "setup.py"
+            return replace(found, setup=requirements.read_setup(setup) if setup.exists() else {})
+        if found.is_poetry:
+            return found
+    raise MLError(
+        f"There is no project in {start}: no pyproject.toml with [project] or [tool.poetry], no setup.py "
+        "and no requirements.txt. Make a project with: poetry ml new NAME"
+    )
+
+
+def plan(found: Existing, python: str, package: str | None = None) -> Plan:
+    """What `poetry ml init` adds to a project. Raises MLError where the project cannot have it.
+
+    `python` is the interpreter's minor version, like "3.12", for a project that does not name its own.
+    """
+    if ours := project.read(found.root) if found.content else None:
+        return Plan(
+            found.root, Names(found.name, ours.package), {}, found.content, found.content, None
+        )
+    _check(found)
+    model = existing_model(found.root)
+    own = Names(found.name, _package(found, package))
+    files = dict(_files(found, own, python, model))
+    after = additions.extend(found.content, _wish(found, own, python, model))
+    added = scaffold.missing(files, found.root)
+    kept = tuple(str(name) for name in files if name not in added)
+    return Plan(
+        found.root, own, added, found.content, after, model, kept, tuple(_notes(found, own, model))
+    )
+
+
+def apply(todo: Plan) -> None:
+    """Add what was planned: all of it or, on any failure, nothing.
+
+    Raises MLError where the project has changed since.
+    """
+    path = todo.root / PYPROJECT
+    if (path.read_bytes() if path.exists() else b"") != todo.before:
+        raise MLError(f"{path} has changed meanwhile. Nothing was added; run it again.")
+    scaffold.add(
+        todo.files, todo.root, {} if todo.before == todo.after else {PYPROJECT: todo.after}
+    )
+
+
+def diff(todo: Plan) -> Iterator[str]:
+    """The plan as `git apply` takes it, line by line."""
+    for name, file in sorted(todo.files.items()):
+        yield from _file_diff(name, None, file.content, file.executable)
+    if todo.after != todo.before:
+        yield from _file_diff(PYPROJECT, todo.before or None, todo.after)
+
+
+def existing_model(root: Path) -> str | None:
+    """The package that has a class Model with a method predict in models/model.py, as whisk's have."""
+    for path in sorted([*root.glob("src/*/models/model.py"), *root.glob("*/models/model.py")]):
+        try:
+            body = ast.parse(path.read_bytes()).body
+        except (SyntaxError, ValueError):
+            continue
+        package = path.parents[1].name
+        models = [node for node in body if isinstance(node, ast.ClassDef) and node.name == "Model"]
+        if package.isidentifier() and any(
+            isinstance(node, ast.FunctionDef) and node.name == "predict"
+            for model in models
+            for node in model.body
+        ):
+            return package
+    return None
+
+
+def _is_older(root: Path) -> bool:
+    return any((root / name).exists() for name in ("setup.py", "requirements.txt", ".whisk"))
+
+
+def _check(found: Existing) -> None:
+    backend = table(found.data, "build-system").get("build-backend", "poetry.core.masonry.api")
+    if found.is_package and found.is_poetry and not str(backend).startswith("poetry"):
+        raise MLError(
+            f"{found.root / PYPROJECT} is built by {backend}, which Poetry's tables say nothing to. "
+            'Let poetry-core build it, or set "package-mode = false" in [tool.poetry].'
+        )
+    if found.is_poetry and not _pythons(found).allows_any(parse_constraint(f">={LOWEST}")):
+        raise MLError(
+            f"{found.root / PYPROJECT} wants an older Python than {LOWEST}, which the service needs. "
+            "Widen that, then run this again."
+        )
+
+
+def _pythons(found: Existing) -> Any:
+    stated = table(found.data, "project").get("requires-python")
+    legacy = table(found.data, "tool", "poetry", "dependencies").get("python")
+    return parse_constraint(str(stated or legacy or "*"))
+
+
+def _package(found: Existing, wish: str | None) -> str:
+    """A package that is not there yet: the service has one to itself, whatever modules there are."""
+    base = found.name.replace("-", "_")
+    choices = [wish] if wish is not None else [base, f"{base}_ml", f"{base}_service"]
+    for choice in choices:
+        package = names.fit_package(choice) if choice != base or wish is not None else choice
+        taken = [
+            found.root / place / f"{package}{end}" for place in ("", "src") for end in ("", ".py")
+        ]
+        if not any(path.exists() for path in taken) and _fits(package):
+            return package
+    raise MLError(f"There is a package {choices[0]} already. Name another with --package NAME.")
+
+
+def _fits(package: str) -> bool:
+    try:
+        names.fit_package(package)
+    except MLError:
+        return False
+    return True
+
+
+def _files(
+    found: Existing, own: Names, python: str, model: str | None
+) -> Iterator[tuple[PurePosixPath, File]]:
+    """The template's files, less what would speak for the whole project or be noise in it."""
+    has_readme = any(found.root.glob("[Rr][Ee][Aa][Dd][Mm][Ee]*"))
+    for name, file in scaffold.plan(own, python).items():
+        if name in (PYPROJECT, PurePosixPath(".python-version")):
+            continue
+        if (model and SAMPLE_FILES.match(str(name))) or (has_readme and str(name) == "README.md"):
+            continue
+        if name.name == ".gitkeep" and (found.root / name.parent).exists():
+            continue
+        yield name, file
+    yield PurePosixPath("src", own.package, "artifacts", "manifest.json"), File(EMPTY_MANIFEST)
+    if model:
+        yield from scaffold.render(
+            scaffold.template_dir("adopted"), own, {"existing_model": model}
+        ).items()
+
+
+def _wish(found: Existing, own: Names, python: str, model: str | None) -> dict[str, Any]:
+    """What pyproject.toml is to say, where it does not."""
+    wish: dict[str, Any] = {"tool": {"poetry": {}}}
+    if not found.is_poetry:
+        wish = additions.merged(_described(found, own, python), wish)
+    if found.is_package:
+        wish["tool"]["poetry"] |= {
+            "packages": _packages(found, own),
+            "include": [
+                _artifacts(own.package),
+                *([_artifacts(model)] if model and _has(found, model) else []),
+            ],
+        }
+        wish = additions.merged(wish, _script(found, own))
+    else:
+        wish["tool"]["pytest"] = {"ini_options": {"pythonpath": ["src"]}}
+    for group, dependencies in _dependencies(found, model).items():
+        wish = additions.merged(wish, _group(found, group, dependencies))
+    version = importlib.metadata.version("poetry-ml-plugin")
+    wish["tool"][project.TOOL] = {"package": own.package, "template-version": version}
+    if not found.is_poetry and "build-system" not in found.data:
+        wish["build-system"] = BUILD_SYSTEM
+    return wish
+
+
+def _described(found: Existing, own: Names, python: str) -> dict[str, Any]:
+    """[project] for one that has none: what setup.py says."""
+    setup = found.setup
+    described: dict[str, Any] = {
+        "name": own.distribution,
+        "version": str(setup.get("version", "0.1.0")),
+        "description": " ".join(str(setup.get("description", "")).split()),
+    }
+    if (found.root / "README.md").exists():
+        described["readme"] = "README.md"
+    described["requires-python"] = f">={python}"
+    points = table(setup, "entry_points").get("console_scripts", [])
+    scripts = [str(point).partition("=") for point in points]
+    if scripts:
+        described["scripts"] = {name.strip(): place.strip() for name, _, place in scripts}
+    return {"project": described}
+
+
+def _packages(found: Existing, own: Names) -> list[dict[str, str]]:
+    """Poetry looks for a package by itself only where none is listed."""
+    ours = {"include": own.package, "from": "src"}
+    if "packages" in table(found.data, "tool", "poetry"):
+        return [ours]
+    if not found.is_poetry:
+        theirs = sorted(path.parent.name for path in found.root.glob("src/*/__init__.py"))
+        return [*({"include": name, "from": "src"} for name in theirs), ours]
+    module = found.name.replace("-", "_")
+    for place, where in (("", {}), ("src", {"from": "src"})):
+        for name in (module, f"{module}.py"):
+            if (found.root / place / name).exists() and name != own.package:
+                return [{"include": name, **where}, ours]
+    return [ours]
+
+
+def _artifacts(package: str) -> dict[str, Any]:
+    return {"path": f"src/{package}/artifacts/**/*", "format": ["sdist", "wheel"]}
+
+
+def _has(found: Existing, package: str) -> bool:
+    return not found.is_poetry and (found.root / "src" / package / "artifacts").is_dir()
+
+
+def _script(found: Existing, own: Names) -> dict[str, Any]:
+    scripts = {"scripts": {own.package: f"{own.package}.cli:main"}}
+    stated = table(found.data, "project")
+    in_poetry = "scripts" in table(found.data, "tool", "poetry") or "scripts" in stated.get(
+        "dynamic", []
+    )
+    if "scripts" not in stated and (in_poetry or (found.is_poetry and not stated)):
+        return {"tool": {"poetry": scripts}}
+    return {"project": scripts}
+
+
+def _dependencies(found: Existing, model: str | None) -> dict[str, list[Dependency]]:
+    """What to add, by group: what the template lists, and what files of older projects do."""
+    stood = project.load(scaffold.template_dir() / "pyproject.toml").unwrap()
+    wanted = {"main": requirements.parsed(stood["project"]["dependencies"])}
+    if model:
+        wanted["main"] = [d for d in wanted["main"] if d.name not in SAMPLE_DEPENDENCIES]
+    else:
+        for name, group in stood["tool"]["poetry"]["group"].items():
+            wanted[name] = requirements.from_poetry(group["dependencies"])
+    if found.is_poetry and not _pythons(found).allows_any(parse_constraint(f"<{LOWEST}")):
+        pass
+    elif found.is_poetry:
+        wanted = {
+            g: [d.limited(f'python_version >= "{LOWEST}"') for d in ds] for g, ds in wanted.items()
+        }
+    present = _present(found)
+    older = [] if found.is_poetry else _older(found)
+    for dependency in older:
+        group = "dev" if requirements.for_development(dependency) else "main"
+        wanted[group] = [dependency, *wanted.get(group, [])]
+    result: dict[str, list[Dependency]] = {}
+    for group, dependencies in wanted.items():
+        there = present.get("main", set()) | present.get(group, set())
+        if group != "main":
+            there = set().union(
+                *present.values(), (canonicalize_name(d.name) for d in result.get("main", []))
+            )
+        new = requirements.united(dependencies)
+        result[group] = sorted(
+            (d for n, d in new.items() if n not in there), key=lambda d: d.name.lower()
+        )
+    return {group: dependencies for group, dependencies in result.items() if dependencies}
+
+
+def _older(found: Existing) -> list[Dependency]:
+    """What setup.py and requirements.txt list, without the project itself."""
+    listed = requirements.parsed(found.setup.get("install_requires"))
+    path = found.root / "requirements.txt"
+    if path.is_file():
+        listed = [*requirements.read_requirements(path), *listed]
+    united = requirements.united(listed)
+    return [dependency for name, dependency in united.items() if name != found.name]
+
+
+def _present(found: Existing) -> dict[str, set[str]]:
+    """The names that each group of a project has; optional groups count for themselves only."""
+    poetry = table(found.data, "tool", "poetry")
+    stated = table(found.data, "project").get("dependencies", [])
+    groups = {
+        "main": [*(d.name for d in requirements.parsed(stated)), *table(poetry, "dependencies")],
+        "dev": list(table(poetry, "dev-dependencies")),
+    }
+    for name, texts in table(found.data, "dependency-groups").items():
+        groups[name] = [*groups.get(name, []), *(d.name for d in requirements.parsed(texts))]
+    for name in table(poetry, "group"):
+        groups[name] = [*groups.get(name, []), *table(poetry, "group", name, "dependencies")]
+    return {
+        group: {str(canonicalize_name(name)) for name in found} for group, found in groups.items()
+    }
+
+
+def _group(found: Existing, group: str, dependencies: list[Dependency]) -> dict[str, Any]:
+    """Dependencies of a group, as the project writes such."""
+    if group == "main" and not found.is_legacy:
+        return {"project": {"dependencies": [d.pep508() for d in dependencies]}}
+    by_name = {d.name: d.poetry() for d in dependencies}
+    if group == "main":
+        return {"tool": {"poetry": {"dependencies": by_name}}}
+    groups = table(found.data, "tool", "poetry", "group")
+    new: dict[str, Any] = {"tool": {"poetry": {"group": {group: {"dependencies": by_name}}}}}
+    standard = table(found.data, "dependency-groups")
+    if standard and group not in groups:
+        new = {"dependency-groups": {group: [d.pep508() for d in dependencies]}}
+    if group == "notebook" and group not in groups and group not in standard:
+        new = additions.merged({"tool": {"poetry": {"group": {group: {"optional": True}}}}}, new)
+    return new
+
+
+def _notes(found: Existing, own: Names, model: str | None) -> Iterator[str]:
+    if model:
+        yield f"The model is the one of {model}, served as it is."
+    if not found.is_package:
+        yield f"package-mode is off, so by hand: PYTHONPATH=src python -m {own.package}"
+    if not found.is_poetry and (found.root / "setup.py").exists():
+        yield "setup.py is not read any more: pyproject.toml says what it said."
+
+
+def _file_diff(
+    name: PurePosixPath, before: bytes | None, after: bytes, executable: bool = False
+) -> Iterator[str]:
+    yield f"diff --git a/{name} b/{name}\n"
+    if before is None:
+        yield f"new file mode {'100755' if executable else '100644'}\n"
+    old = (before or b"").decode(errors="replace").splitlines(keepends=True)
+    new = after.decode(errors="replace").splitlines(keepends=True)
+    source = "/dev/null" if before is None else f"a/{name}"
+    for line in difflib.unified_diff(old, new, source, f"b/{name}"):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
