@@ -62,11 +62,15 @@ def merged(data: Mapping[str, Any], wish: Mapping[str, Any]) -> dict[str, Any]:
 
 def _extended(text: str, wish: Mapping[str, Any]) -> str:
     expected = merged(tomllib.loads(text), wish)
-    # A new table goes to the end under a header of its own, unless its parents are written otherwise.
+    # A new table goes to the end under a header of its own, or within a line where its parents do so.
     for append in (True, False):
         try:
             result = _above_comments(text, _edited(text, wish, append))
-            if tomllib.loads(result) == expected and _only_adds(text, result):
+            readings = [
+                tomllib.loads(result),
+                tomlkit.parse(result).unwrap(),
+            ]  # Poetry's is the second
+            if readings == [expected, expected] and _only_adds(text, result):
                 return result
         except (
             tomllib.TOMLDecodeError,
@@ -102,7 +106,7 @@ def _merge(table: Any, wish: Mapping[str, Any], headed: dict[str, Any] | None) -
         if old is None and is_table and headed is not None:
             headed[key] = value
         elif old is None:
-            table[key] = _new(value)
+            table[key] = _new(value, inline=is_table)
         elif is_table and isinstance(old, Mapping):
             below: dict[str, Any] | None = None if headed is None else {}
             _merge(old, value, below)
