@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import itertools
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -63,9 +64,10 @@ def merged(data: Mapping[str, Any], wish: Mapping[str, Any]) -> dict[str, Any]:
 def _extended(text: str, wish: Mapping[str, Any]) -> str:
     expected = merged(tomllib.loads(text), wish)
     # A new table goes to the end under a header of its own, or within a line where its parents do so.
-    for append in (True, False):
+    for append, above in itertools.product((True, False), repeat=2):
         try:
-            result = _above_comments(text, _edited(text, wish, append))
+            result = _edited(text, wish, append)
+            result = _above_comments(text, result) if above else result
             readings = [
                 tomllib.loads(result),
                 tomlkit.parse(result).unwrap(),

@@ -14,14 +14,13 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin import additions, names, project, requirements, scaffold
+from poetry_ml_plugin import additions, names, project, requirements, scaffold, staging
 from poetry_ml_plugin.additions import table
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.names import Names
 from poetry_ml_plugin.requirements import Dependency
-from poetry_ml_plugin.scaffold import File
+from poetry_ml_plugin.scaffold import PYPROJECT, File
 
-PYPROJECT = PurePosixPath("pyproject.toml")
 LOWEST = "3.10"
 BUILD_SYSTEM = {"requires": ["poetry-core (>=2.1,<3)"], "build-backend": "poetry.core.masonry.api"}
 EMPTY_MANIFEST = b'{\n  "artifacts": {},\n  "run": {}\n}\n'
@@ -97,6 +96,7 @@ class Plan:
 def find(start: Path) -> Existing:
     """The project that a folder is in. Raises MLError where there is none."""
     for root in (start, *start.parents):
+        staging.clean(root)
         path = root / PYPROJECT
         content = path.read_bytes() if path.is_file() else b""
         found = Existing(root, content, project.load(path).unwrap() if content else {})
@@ -137,12 +137,12 @@ def apply(todo: Plan) -> None:
 
     Raises MLError where the project has changed since.
     """
+    if todo.is_empty:
+        return
     path = todo.root / PYPROJECT
     if (path.read_bytes() if path.exists() else b"") != todo.before:
         raise MLError(f"{path} has changed meanwhile. Nothing was added; run it again.")
-    scaffold.add(
-        todo.files, todo.root, {} if todo.before == todo.after else {PYPROJECT: todo.after}
-    )
+    scaffold.add({**todo.files, PYPROJECT: File(todo.after)}, todo.root)
 
 
 def diff(todo: Plan) -> Iterator[str]:
@@ -198,15 +198,16 @@ def _pythons(found: Existing) -> Any:
 def _package(found: Existing, wish: str | None) -> str:
     """A package that is not there yet: the service has one to itself, whatever modules there are."""
     base = found.name.replace("-", "_")
-    choices = [wish] if wish is not None else [base, f"{base}_ml", f"{base}_service"]
-    for choice in choices:
-        package = names.fit_package(choice) if choice != base or wish is not None else choice
-        taken = [
-            found.root / place / f"{package}{end}" for place in ("", "src") for end in ("", ".py")
-        ]
-        if not any(path.exists() for path in taken) and _fits(package):
+    choices = [base, f"{base}_ml", f"{base}_service"] if wish is None else [names.fit_package(wish)]
+    for package in choices:
+        ends = [f"{place}{package}{end}" for place in ("", "src/") for end in ("", ".py")]
+        if _fits(package) and not any(_has_files(found.root / end) for end in ends):
             return package
     raise MLError(f"There is a package {choices[0]} already. Name another with --package NAME.")
+
+
+def _has_files(path: Path) -> bool:
+    return path.is_file() or any(found.is_file() for found in path.rglob("*"))
 
 
 def _fits(package: str) -> bool:

@@ -20,6 +20,8 @@ from poetry_ml_plugin.names import Names
 # The template's own words, which become the project's.
 TEMPLATE = Names("example-model", "example_model")
 
+PYPROJECT = PurePosixPath("pyproject.toml")
+
 # What use of the template in a checkout leaves behind, and never becomes part of a project.
 LEFTOVERS = frozenset(
     [".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", "__pycache__", "dist", "poetry.lock"]
@@ -97,30 +99,28 @@ def _put(stage: Path, target: Path) -> None:
         raise MLError(f"{target} was just made by another process. It was left alone.") from error
 
 
-def add(
-    files: Mapping[PurePosixPath, File],
-    root: Path,
-    rewritten: Mapping[PurePosixPath, bytes] | None = None,
-) -> None:
-    """Put new files into a folder, and new contents into others: all of it or, on any failure, nothing."""
-    changed = {name: File(content) for name, content in (rewritten or {}).items()}
+def add(files: Mapping[PurePosixPath, File], root: Path) -> None:
+    """Put new files into a folder, and pyproject.toml last: all of them or, on any failure, none.
+
+    pyproject.toml may be there, and is replaced. As long as it is not, what a killed process has put
+    in place is taken back by staging.clean.
+    """
     with _told(root), staging.stage(root, "new") as stage:
-        _fill(stage, {**files, **changed})
+        _fill(stage, files)
         made: list[Path] = []
         with platforms.uninterrupted():
             try:
-                for name in files:
+                for name in files.keys() - {PYPROJECT}:
                     _make_parents(root / name, made)
                     platforms.put_file(stage / name, root / name)
                     made.append(root / name)
-                for name in changed:
-                    _rewrite(stage / name, root / name)
+                for folder in {path.parent for path in made}:
+                    platforms.flush_folder(folder)
+                _rewrite(stage / PYPROJECT, root / PYPROJECT)
             except OSError:
                 for path in reversed(made):
                     path.rmdir() if path.is_dir() else path.unlink()
                 raise
-            for folder in {path.parent for path in made}:
-                platforms.flush_folder(folder)
 
 
 def _rewrite(source: Path, target: Path) -> None:
@@ -222,7 +222,7 @@ def _replace(content: bytes, replacements: Mapping[str, str]) -> bytes:
 
 def _adapt(files: dict[PurePosixPath, File], python: str, stood: str, description: str) -> None:
     """Say in pyproject.toml, the README and .python-version what holds for this project."""
-    path = PurePosixPath("pyproject.toml")
+    path = PYPROJECT
     changes = {
         ("project", "requires-python"): f">={python}",
         ("project", "description"): description or stood,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from poetry_ml_plugin import platforms
@@ -42,7 +42,21 @@ def clean(folder: Path) -> None:
         if name.endswith(SUFFIX):
             with platforms.held(_lock(folder / name)) as ours:
                 if ours:
+                    _take_back(folder / name, folder)
                     remove(folder / name)
+
+
+def _take_back(path: Path, folder: Path) -> None:
+    """Undo what was put into a folder and not finished: pyproject.toml is what leaves a stage last."""
+    if not (path / "pyproject.toml").exists():
+        return
+    for file in [found for found in path.rglob("*") if found.is_file()]:
+        put = folder / file.relative_to(path)
+        if put.exists() and put.samefile(file):  # two names of one file: nobody else's
+            put.unlink()
+            for parent in put.relative_to(folder).parents[:-1]:
+                with suppress(OSError):  # something is in it
+                    (folder / parent).rmdir()
 
 
 def remove(path: Path) -> None:

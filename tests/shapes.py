@@ -249,7 +249,7 @@ name = "company-scoring"
 version = "0.1.0"
 requires-python = ">=3.10"
 dependencies = [
-    "company-shared @ file:../shared",
+    "company-shared",
     "scikit-learn>=1.5" ]
 
 [tool.poetry]

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -243,10 +244,52 @@ def test_into_adds_only_what_is_missing(tmp_path: Path) -> None:
 def test_a_failing_addition_is_taken_back(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/mine").write_text("mine")
-    files = {PurePosixPath(name): File(b"x") for name in ("b/c/d", "a/new", "a/mine")}
+    names = ("b/c/d", "a/new", "a/mine", "pyproject.toml")
     with pytest.raises(MLError, match="cannot be written"):
-        scaffold.add(files, tmp_path)
+        scaffold.add({PurePosixPath(name): File(b"x") for name in names}, tmp_path)
     assert {path.name for path in tmp_path.rglob("*")} == {"a", "mine"}
+
+
+def test_an_addition_that_was_killed_is_taken_back_by_the_next_run(tmp_path: Path) -> None:
+    mine = {"a/mine": b"1", "pyproject.toml": b"[project]\nname = 'x'\n", "README.md": b"x"}
+    files = {PurePosixPath(name): File(b"x") for name in ("a/new", "b/c/d", "pyproject.toml")}
+    killed = 0
+    for moment in range(6):
+        root = tmp_path / str(moment)
+        for name, content in mine.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content)
+        pid = os.fork()
+        if pid == 0:
+            dying(moment, partial(scaffold.add, files, root))
+        killed += end(pid) == -signal.SIGKILL
+        staging.clean(root)
+        found = {
+            path.relative_to(root).as_posix(): path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file()
+        }
+        assert found in (mine, mine | {str(name): b"x" for name in files})
+    assert killed >= 3
+
+
+def dying(moment: int, act: Callable[[], None]) -> None:
+    """Kill this process at the call of that number of what puts a file in its place."""
+    calls = iter(range(100))
+    for name in ("link", "replace"):
+        real = getattr(os, name)
+
+        def call(*words: object, real: Callable[..., object] = real) -> object:
+            if next(calls) == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*words)
+
+        setattr(os, name, call)
+    platforms.put_file.__defaults__ = (os.link,)
+    try:
+        act()
+    finally:
+        os._exit(0)
 
 
 def test_an_output_without_our_signs_gets_others(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cleo.helpers import argument, option
 
-from poetry_ml_plugin import firstrun, names, platforms, scaffold, venv
+from poetry_ml_plugin import firstrun, names, platforms, scaffold, staging, venv
 from poetry_ml_plugin.commands.command import MLCommand, escape
 from poetry_ml_plugin.commands.steps import Steps
 from poetry_ml_plugin.errors import MLError
@@ -101,6 +101,7 @@ model, and makes the first commit.
 
 
 def _check_into(target: Path) -> None:
+    staging.clean(target)
     if (target / "pyproject.toml").exists():
         raise MLError(
             f"{target} has a pyproject.toml already. Add to that project with: "
