@@ -6,7 +6,7 @@ import ast
 import difflib
 import importlib.metadata
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin import additions, names, project, requirements, scaffold, staging
+from poetry_ml_plugin import additions, git, names, project, requirements, scaffold, staging
 from poetry_ml_plugin.additions import table
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.names import Names
@@ -128,7 +128,14 @@ def plan(found: Existing, python: str, package: str | None = None) -> Plan:
     added = scaffold.missing(files, found.root)
     kept = tuple(str(name) for name in files if name not in added)
     return Plan(
-        found.root, own, added, found.content, after, model, kept, tuple(_notes(found, own, model))
+        found.root,
+        own,
+        added,
+        found.content,
+        after,
+        model,
+        kept,
+        tuple(_notes(found, own, model, added)),
     )
 
 
@@ -325,9 +332,7 @@ def _dependencies(found: Existing, model: str | None) -> dict[str, list[Dependen
     else:
         for name, group in stood["tool"]["poetry"]["group"].items():
             wanted[name] = requirements.from_poetry(group["dependencies"])
-    if found.is_poetry and not _pythons(found).allows_any(parse_constraint(f"<{LOWEST}")):
-        pass
-    elif found.is_poetry:
+    if found.is_poetry and _pythons(found).allows_any(parse_constraint(f"<{LOWEST}")):
         wanted = {
             g: [d.limited(f'python_version >= "{LOWEST}"') for d in ds] for g, ds in wanted.items()
         }
@@ -394,9 +399,13 @@ def _group(found: Existing, group: str, dependencies: list[Dependency]) -> dict[
     return new
 
 
-def _notes(found: Existing, own: Names, model: str | None) -> Iterator[str]:
+def _notes(
+    found: Existing, own: Names, model: str | None, added: Iterable[PurePosixPath]
+) -> Iterator[str]:
     if model:
         yield f"The model is the one of {model}, served as it is."
+    if hidden := git.ignored(found.root, map(str, added)):
+        yield f"git ignores {', '.join(hidden)}: add what you want in it with git add --force."
     if not found.is_package:
         yield f"package-mode is off, so by hand: PYTHONPATH=src python -m {own.package}"
     if not found.is_poetry and (found.root / "setup.py").exists():

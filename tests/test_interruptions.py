@@ -153,6 +153,7 @@ def test_of_several_at_once_one_wins(tmp_path: Path) -> None:
         assert whole(folder / "churn")
         said = (tmp_path / f"{n}.log").read_text()
         assert "Traceback" not in said
+        assert "To go on" not in said
         refusals = ("Another process is making", "is not empty", "just made by another")
         assert sum(said.count(refusal) for refusal in refusals) == 3
 

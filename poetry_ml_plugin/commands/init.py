@@ -86,8 +86,8 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
         self.line("")
         self.line("  pyproject.toml")
         before, after = (text.decode().splitlines() for text in (plan.before, plan.after))
-        for line in difflib.ndiff(before, after):
-            if line.startswith(("+", "-")) and line[1:].strip():
+        for line in list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]:
+            if not line.startswith("@@") and line[1:].strip():
                 self.line(f"    {escape(line)}")
         self.line("")
         if plan.kept:
@@ -101,14 +101,14 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
             return f"{len(plan.files)} files"
 
         steps = Steps(self.io)
-        done = steps.run([Step("Add to the project", write)])
+        done = steps.run([Step("Add to the project", write, "poetry ml init")])
         sample = plan.model is None and not self.option("no-train")
-        if done and not self.option("no-install"):
+        if (done or steps.interrupted) and not self.option("no-install"):
             project = Project(plan.root, plan.names.package)
             steps.run(firstrun.environment_steps(project, train=sample))
         here = os.path.relpath(plan.root, self.folder)
         if steps.failed:
-            self._say("To go on, once that is mended:", here, steps.resume or ["poetry ml init"])
+            self._say("To go on, once that is mended:", here, steps.resume)
             return steps.exit_code
         installed = not self.option("no-install")
         following = [] if installed else ["poetry lock", "poetry install"]

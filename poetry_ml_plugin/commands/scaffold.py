@@ -64,7 +64,8 @@ model, and makes the first commit.
 
         steps = Steps(self.io)
         # A signal may come the moment after all was put in its place.
-        if steps.run([Step("Write the project", write)]) or (target / "pyproject.toml").exists():
+        done = steps.run([Step("Write the project", write)])
+        if done or (steps.interrupted and (target / "pyproject.toml").exists()):
             return self._bring_up(Project(target, own.package), steps)
         return steps.exit_code
 
