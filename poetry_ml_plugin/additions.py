@@ -68,20 +68,10 @@ def _extended(text: str, wish: Mapping[str, Any]) -> str:
         try:
             result = _edited(text, wish, append)
             result = _above_comments(text, result) if above else result
-            readings = [
-                tomllib.loads(result),
-                tomlkit.parse(result).unwrap(),
-            ]  # Poetry's is the second
-            if readings == [expected, expected] and _only_adds(text, result):
+            both = tomllib.loads(result), tomlkit.parse(result).unwrap()  # Poetry uses either
+            if both == (expected, expected) and _only_adds(text, result):
                 return result
-        except (
-            tomllib.TOMLDecodeError,
-            TOMLKitError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            KeyError,
-        ):
+        except (TOMLKitError, ValueError, TypeError, AttributeError, KeyError):
             continue
     raise MLError(
         "pyproject.toml is written in a way that lines cannot be added to it safely. "

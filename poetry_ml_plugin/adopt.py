@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import importlib.metadata
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from packaging.utils import canonicalize_name
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin import additions, git, names, project, requirements, scaffold, staging
+from poetry_ml_plugin import additions, existing, git, names, project, requirements, scaffold
 from poetry_ml_plugin.additions import table
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.existing import Existing
 from poetry_ml_plugin.names import Names
 from poetry_ml_plugin.requirements import Dependency
 from poetry_ml_plugin.scaffold import PYPROJECT, File
@@ -30,48 +30,6 @@ SAMPLE_FILES = re.compile(
     r"|src/\w+/data\.py|src/\w+/models/(model|train)\.py)$"
 )
 SAMPLE_DEPENDENCIES = {"numpy", "onnxruntime"}
-
-
-@dataclass(frozen=True)
-class Existing:
-    """A project as it was found."""
-
-    root: Path
-    content: bytes = b""  # of pyproject.toml
-    data: Mapping[str, Any] = field(default_factory=dict)
-    setup: Mapping[str, Any] = field(default_factory=dict)  # what setup.py says
-
-    @property
-    def is_poetry(self) -> bool:
-        """Whether pyproject.toml describes a project."""
-        return bool(table(self.data, "project") or table(self.data, "tool", "poetry"))
-
-    @property
-    def is_legacy(self) -> bool:
-        """Whether [tool.poetry] is where the dependencies are."""
-        if not self.is_poetry:
-            return False
-        stated = table(self.data, "project")
-        if "dependencies" in stated or stated.get("optional-dependencies"):
-            return False
-        own = table(self.data, "tool", "poetry", "dependencies").keys() - {"python"}
-        return not stated or bool(own) or "dependencies" in stated.get("dynamic", [])
-
-    @property
-    def is_package(self) -> bool:
-        """Whether Poetry installs the project itself."""
-        return table(self.data, "tool", "poetry").get("package-mode", True) is not False
-
-    @property
-    def name(self) -> str:
-        """The distribution's name."""
-        found = (
-            table(self.data, "project").get("name")
-            or table(self.data, "tool", "poetry").get("name")
-            or (self.setup.get("name") if not self.is_poetry else None)
-            or names.derive(self.root, package="any_model").distribution
-        )
-        return str(canonicalize_name(str(found)))
 
 
 @dataclass(frozen=True)
@@ -93,24 +51,6 @@ class Plan:
         return not self.files and self.before == self.after
 
 
-def find(start: Path) -> Existing:
-    """The project that a folder is in. Raises MLError where there is none."""
-    for root in (start, *start.parents):
-        staging.clean(root)
-        path = root / PYPROJECT
-        content = path.read_bytes() if path.is_file() else b""
-        found = Existing(root, content, project.load(path).unwrap() if content else {})
-        if not found.is_poetry and root == start and _is_older(root):
-            setup = root / "setup.py"
-            return replace(found, setup=requirements.read_setup(setup) if setup.exists() else {})
-        if found.is_poetry:
-            return found
-    raise MLError(
-        f"There is no project in {start}: no pyproject.toml with [project] or [tool.poetry], no setup.py "
-        "and no requirements.txt. Make a project with: poetry ml new NAME"
-    )
-
-
 def plan(found: Existing, python: str, package: str | None = None) -> Plan:
     """What `poetry ml init` adds to a project. Raises MLError where the project cannot have it.
 
@@ -121,7 +61,7 @@ def plan(found: Existing, python: str, package: str | None = None) -> Plan:
             found.root, Names(found.name, ours.package), {}, found.content, found.content, None
         )
     _check(found)
-    model = existing_model(found.root)
+    model = existing.model_of(found.root)
     own = Names(found.name, _package(found, package))
     files = dict(_files(found, own, python, model))
     after = additions.extend(found.content, _wish(found, own, python, model))
@@ -160,28 +100,6 @@ def diff(todo: Plan) -> Iterator[str]:
         yield from _file_diff(PYPROJECT, todo.before or None, todo.after)
 
 
-def existing_model(root: Path) -> str | None:
-    """The package that has a class Model with a method predict in models/model.py, as whisk's have."""
-    for path in sorted([*root.glob("src/*/models/model.py"), *root.glob("*/models/model.py")]):
-        try:
-            body = ast.parse(path.read_bytes()).body
-        except (SyntaxError, ValueError):
-            continue
-        package = path.parents[1].name
-        models = [node for node in body if isinstance(node, ast.ClassDef) and node.name == "Model"]
-        if package.isidentifier() and any(
-            isinstance(node, ast.FunctionDef) and node.name == "predict"
-            for model in models
-            for node in model.body
-        ):
-            return package
-    return None
-
-
-def _is_older(root: Path) -> bool:
-    return any((root / name).exists() for name in ("setup.py", "requirements.txt", ".whisk"))
-
-
 def _check(found: Existing) -> None:
     backend = table(found.data, "build-system").get("build-backend", "poetry.core.masonry.api")
     if found.is_package and found.is_poetry and not str(backend).startswith("poetry"):
@@ -189,17 +107,11 @@ def _check(found: Existing) -> None:
             f"{found.root / PYPROJECT} is built by {backend}, which Poetry's tables say nothing to. "
             'Let poetry-core build it, or set "package-mode = false" in [tool.poetry].'
         )
-    if found.is_poetry and not _pythons(found).allows_any(parse_constraint(f">={LOWEST}")):
+    if found.is_poetry and not found.pythons.allows_any(parse_constraint(f">={LOWEST}")):
         raise MLError(
             f"{found.root / PYPROJECT} wants an older Python than {LOWEST}, which the service needs. "
             "Widen that, then run this again."
         )
-
-
-def _pythons(found: Existing) -> Any:
-    stated = table(found.data, "project").get("requires-python")
-    legacy = table(found.data, "tool", "poetry", "dependencies").get("python")
-    return parse_constraint(str(stated or legacy or "*"))
 
 
 def _package(found: Existing, wish: str | None) -> str:
@@ -332,7 +244,7 @@ def _dependencies(found: Existing, model: str | None) -> dict[str, list[Dependen
     else:
         for name, group in stood["tool"]["poetry"]["group"].items():
             wanted[name] = requirements.from_poetry(group["dependencies"])
-    if found.is_poetry and _pythons(found).allows_any(parse_constraint(f"<{LOWEST}")):
+    if found.is_poetry and found.pythons.allows_any(parse_constraint(f"<{LOWEST}")):
         wanted = {
             g: [d.limited(f'python_version >= "{LOWEST}"') for d in ds] for g, ds in wanted.items()
         }
@@ -418,8 +330,10 @@ def _file_diff(
     yield f"diff --git a/{name} b/{name}\n"
     if before is None:
         yield f"new file mode {'100755' if executable else '100644'}\n"
-    old = (before or b"").decode(errors="replace").splitlines(keepends=True)
-    new = after.decode(errors="replace").splitlines(keepends=True)
+    old, new = (
+        re.findall(r"[^\n]*\n|[^\n]+", text.decode(errors="replace"))
+        for text in (before or b"", after)
+    )
     source = "/dev/null" if before is None else f"a/{name}"
     for line in difflib.unified_diff(old, new, source, f"b/{name}"):
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

@@ -56,9 +56,9 @@ def derive(folder: Path, name: str | None = None, package: str | None = None) ->
     wish = folder.name if name is None else name
     if reason := _unfit_distribution(wish):
         option = "" if name is None else "--name "
-        raise _refusal(wish, "a project", reason, f"{option}{_suggest(wish).replace('_', '-')}")
+        raise _refusal(wish, "a project", reason, f"{option}{suggest(wish).replace('_', '-')}")
     if reason := _unfit_folder(folder.name):
-        raise _refusal(folder.name, "a folder", reason, _suggest(folder.name).replace("_", "-"))
+        raise _refusal(folder.name, "a folder", reason, suggest(folder.name).replace("_", "-"))
     distribution = _normalized(wish)
     if package is None:
         package = distribution.replace("-", "_")
@@ -68,7 +68,7 @@ def derive(folder: Path, name: str | None = None, package: str | None = None) ->
 def fit_package(name: str) -> str:
     """A name as that of a package. Raises MLError with one that would do where it will not."""
     if reason := _unfit_package(name):
-        raise _refusal(name, "a package", reason, f"--package {_suggest(name)}")
+        raise _refusal(name, "a package", reason, f"--package {suggest(name)}")
     return name
 
 
@@ -129,7 +129,7 @@ def _well_known() -> frozenset[str]:
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
 
 
-def _suggest(name: str) -> str:
+def suggest(name: str) -> str:
     """A name that will do as a package and, with dashes, as a distribution; as near as can be."""
     words = re.sub(r"[^a-z0-9]+", "_", _transliterated(name)).strip("_")
     if words[:1].isdigit():

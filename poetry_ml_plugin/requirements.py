@@ -75,7 +75,7 @@ def for_development(dependency: Dependency) -> bool:
 
 def read_requirements(path: Path) -> Iterator[Dependency]:
     """What a requirements.txt lists, files that it refers to included; pip's own options are not ours."""
-    text = re.sub(r"\\\r?\n", " ", path.read_text(encoding="utf-8-sig"))
+    text = re.sub(r"\\\r?\n", " ", path.read_text("utf-8-sig", errors="replace"))
     for raw in text.splitlines():
         line = re.sub(r"(^|\s)(#.*|--hash=\S+)", "", raw).strip()
         if other := re.match(r"(?:-r|--requirement)[ =]*(\S+)", line):
@@ -88,7 +88,11 @@ def read_requirements(path: Path) -> Iterator[Dependency]:
 def read_setup(path: Path) -> dict[str, Any]:
     """The literal arguments of the call of setup() in a setup.py; what is computed is left out."""
     found: dict[str, Any] = {}
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # written for an older Python
+        return {}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "setup":
             for argument in node.keywords:
                 try:

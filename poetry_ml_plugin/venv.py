@@ -42,7 +42,8 @@ def find(root: Path) -> Env | None:
     name: str = poetry.package.name
     if not poetry.is_package_mode:
         name = SERVER
-        os.environ["PYTHONPATH"] = str(root / "src")
+        known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root / "src"), *known]))
     if not env.is_venv() or not list(env.site_packages.distributions(name=name)):
         return None
     return env

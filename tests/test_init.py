@@ -20,7 +20,7 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 from serving import service
 from shapes import SHAPES
 
-from poetry_ml_plugin import additions, adopt, requirements, scaffold
+from poetry_ml_plugin import additions, adopt, existing, requirements, scaffold
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.requirements import Dependency
 
@@ -59,7 +59,7 @@ def shape(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def adopted(root: Path) -> adopt.Plan:
-    todo = adopt.plan(adopt.find(root), "3.11")
+    todo = adopt.plan(existing.find(root), "3.11")
     adopt.apply(todo)
     return todo
 
@@ -95,7 +95,7 @@ def test_what_is_there_stays_and_a_second_run_changes_nothing(shape: Path) -> No
     said = tomllib.loads(after["pyproject.toml"].decode())["tool"]["poetry-ml-plugin"]
     assert said["package"] == todo.names.package
     assert said["template-version"]
-    assert adopt.plan(adopt.find(shape), "3.11").is_empty
+    assert adopt.plan(existing.find(shape), "3.11").is_empty
     assert adopted(shape).is_empty
     assert tree(shape) == after
 
@@ -158,7 +158,7 @@ def test_poetry_takes_the_dependencies_in_their_groups(shape: Path) -> None:
 
 
 def test_a_diff_is_what_git_applies(shape: Path) -> None:
-    todo = adopt.plan(adopt.find(shape), "3.11")
+    todo = adopt.plan(existing.find(shape), "3.11")
     before = tree(shape)
     patch = "".join(adopt.diff(todo)).encode()
     assert tree(shape) == before
@@ -181,7 +181,7 @@ def test_a_failure_leaves_the_project_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = lay_out(tmp_path, SHAPES["standard"])
-    todo = adopt.plan(adopt.find(root), "3.11")
+    todo = adopt.plan(existing.find(root), "3.11")
     before = tree(root)
 
     def full(source: Path, target: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_failure_leaves_the_project_as_it_was(
 def test_what_cannot_be_added_to_is_told_so(tmp_path: Path, toml: str, said: str) -> None:
     lay_out(tmp_path, {"pyproject.toml": toml})
     with pytest.raises(MLError, match=said):
-        adopt.plan(adopt.find(tmp_path), "3.11")
+        adopt.plan(existing.find(tmp_path), "3.11")
     assert tree(tmp_path).keys() == {"pyproject.toml"}
 
 
@@ -383,7 +383,7 @@ def test_whisks_dependencies_come_along_in_their_groups(whisk: Path) -> None:
     wheel = built(whisk)
     assert wheel["wheel/churn_model/artifacts/model.pkl"] == STUB
     assert "wheel/churn_model_ml/service/app.py" in wheel
-    assert adopt.plan(adopt.find(whisk), "3.11").is_empty
+    assert adopt.plan(existing.find(whisk), "3.11").is_empty
 
 
 def test_whisks_model_is_served_unchanged(whisk: Path, churn: Churn, tmp_path: Path) -> None:

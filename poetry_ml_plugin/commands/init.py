@@ -9,7 +9,7 @@ from collections import Counter
 
 from cleo.helpers import option
 
-from poetry_ml_plugin import adopt, firstrun, platforms, venv
+from poetry_ml_plugin import adopt, existing, firstrun, platforms, venv
 from poetry_ml_plugin.adopt import Plan
 from poetry_ml_plugin.commands.command import MLCommand, escape
 from poetry_ml_plugin.commands.steps import Steps
@@ -45,7 +45,7 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
                 return ended.exit_code
 
     def _add(self) -> int:
-        found = adopt.find(self.folder)
+        found = existing.find(self.folder)
         plan = adopt.plan(found, venv.preferred_python(), self.option("package"))
         if plan.is_empty:
             self.line(
