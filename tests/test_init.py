@@ -403,6 +403,17 @@ def test_whisks_model_is_served_unchanged(whisk: Path, churn: Churn, tmp_path: P
     assert "Nothing says yet" in run(*verb, "train", cwd=whisk, env=env, code=1).stderr
 
 
+def test_a_flat_setuptools_project_keeps_its_package(tmp_path: Path) -> None:
+    setup = "from setuptools import setup\nsetup(name='Old Tool', install_requires=['attrs'])\n"
+    files = {"setup.py": setup, "old_tool/__init__.py": "", "tests/__init__.py": ""}
+    root = lay_out(tmp_path, files)
+    adopted(root)
+    assert {"wheel/old_tool/__init__.py", "wheel/old_tool_ml/cli.py"} <= built(root).keys()
+    package = Factory().create_poetry(root).package
+    assert package.name == "old-tool"
+    assert {d.name for d in package.requires} >= RUNTIME | {"attrs"}
+
+
 @pytest.mark.parametrize(
     ("text", "pep508", "poetry_value"),
     [
