@@ -13,6 +13,7 @@ from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import Project
 
 Tell = Callable[[str], None]
+MESSAGE = "Start the project"
 
 
 class Skipped(Exception):
@@ -44,6 +45,15 @@ def environment_steps(project: Project, train: bool) -> list[Step]:
     return steps
 
 
+def repository_steps(project: Project) -> tuple[Step, Step]:
+    """Make a git repository, and later its first commit."""
+    commit = f"git add --all && git commit -m '{MESSAGE}'"
+    return (
+        Step("Start a git repository", lambda tell: start_repository(project.root), "git init"),
+        Step("Make the first commit", lambda tell: first_commit(project.root), commit),
+    )
+
+
 def start_repository(root: Path) -> str:
     """Make the project a git repository. Raises Skipped where it cannot or should not be one."""
     if not git.available():
@@ -60,9 +70,9 @@ def first_commit(root: Path) -> str:
         raise Skipped(
             "git does not know who you are. Tell it with: git config --global user.name NAME; "
             "git config --global user.email ADDRESS; then commit with: "
-            "git add --all && git commit -m 'Start the project'"
+            f"git add --all && git commit -m '{MESSAGE}'"
         )
-    git.commit_all(root, "Start the project")
+    git.commit_all(root, MESSAGE)
     return ""
 
 
@@ -109,10 +119,14 @@ def _run(command: list[str], cwd: Path, tell: Tell) -> list[str]:
         errors="replace",
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            if line.strip():
-                lines.append(line.rstrip())
-                tell(line.strip())
+        try:
+            for line in process.stdout:
+                if line.strip():
+                    lines.append(line.rstrip())
+                    tell(line.strip())
+        except KeyboardInterrupt:
+            process.terminate()  # only Ctrl-C reaches it by itself
+            raise
     if process.returncode != 0:
         raise MLError("\n".join(lines[-12:]) or f"{command[0]} ended with {process.returncode}")
     return lines

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,13 @@ def outer_repository(folder: Path) -> Path | None:
     """The repository that a folder lies in, or None."""
     done = _run(folder, "rev-parse", "--show-toplevel")
     return Path(done.stdout.strip()) if done.returncode == 0 else None
+
+
+def ignored(folder: Path, names: Iterable[str]) -> list[str]:
+    """Which of these paths git would not take; none where there is no repository."""
+    if not available():
+        return []
+    return _run(folder, "check-ignore", "--", *names).stdout.splitlines()
 
 
 def has_identity(folder: Path) -> bool:

@@ -46,7 +46,7 @@ def find(start: Path) -> Project:
             if project is None:
                 raise MLError(
                     f"{folder} is not an ML project: its pyproject.toml has no [tool.{TOOL}]. "
-                    "Make one with: poetry ml new NAME"
+                    "Make it one with: poetry ml init"
                 )
             return project
     raise MLError(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.metadata
 import os
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
 import tomlkit
 
-from poetry_ml_plugin import project
+from poetry_ml_plugin import platforms, project, staging
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.names import Names
 
@@ -22,6 +22,8 @@ DISTRIBUTION = "poetry-ml-plugin"
 
 # The template's own words, which become the project's.
 TEMPLATE = Names("example-model", "example_model")
+
+PYPROJECT = PurePosixPath("pyproject.toml")
 
 # What use of the template in a checkout leaves behind, and never becomes part of a project.
 LEFTOVERS = frozenset(
@@ -71,13 +73,16 @@ def plan(
     return files
 
 
-def rename(template: Template, names: Names) -> dict[PurePosixPath, File]:
-    """A template's files with its words replaced, in their paths and in their text."""
+def rename(
+    template: Template, names: Names, more: Mapping[str, str] | None = None
+) -> dict[PurePosixPath, File]:
+    """A template's files with its words replaced, in their paths and in their text; `more` in the latter."""
     words = template.names
     replacements = {
         words.distribution: names.distribution,
         words.package: names.package,
         words.package.upper(): names.package.upper(),
+        **(more or {}),
     }
     return {
         PurePosixPath(str(path).replace(words.package, names.package)): File(
@@ -115,38 +120,126 @@ def write(files: Mapping[PurePosixPath, File], target: Path) -> None:
     Raises MLError where `target` is a file or a folder with something in it, or cannot be written.
     """
     check_target(target)
+    with _told(target), _parents(target), staging.stage(target.parent, target.name) as stage:
+        _fill(stage, files)
+        with platforms.uninterrupted():
+            _put(stage, target)
+            platforms.flush_folder(target.parent)
+
+
+def _put(stage: Path, target: Path) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.poetry-ml-"))
+        platforms.put_folder(stage, target)
     except OSError as error:
-        raise MLError(
-            f"{target} cannot be made: {error.strerror}. Choose another place."
-        ) from error
-    try:
-        for name, file in files.items():
-            path = stage / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(file.content)
-            if file.executable:
-                path.chmod(0o755)
-        stage.chmod(0o777 & ~_umask())  # mkdtemp's own is for its owner alone
-        if target.is_dir():
-            target.rmdir()  # empty, or it is not ours to replace
-        stage.rename(target)
-    except OSError as error:
-        raise MLError(f"{target} cannot be written: {error.strerror}.") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(stage)
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        raise MLError(f"{target} was just made by another process. It was left alone.") from error
+
+
+def add(files: Mapping[PurePosixPath, File], root: Path) -> None:
+    """Put new files into a folder, and pyproject.toml last: all of them or, on any failure, none.
+
+    pyproject.toml may be there, and is replaced. As long as it is not, what a killed process has put
+    in place is taken back by staging.clean.
+    """
+    with _told(root), staging.stage(root, "new") as stage:
+        _fill(stage, files)
+        made: list[Path] = []
+        with platforms.uninterrupted():
+            try:
+                for name in files.keys() - {PYPROJECT}:
+                    _make_parents(root / name, made)
+                    platforms.put_file(stage / name, root / name)
+                    made.append(root / name)
+                for folder in {path.parent for path in made}:
+                    platforms.flush_folder(folder)
+                _rewrite(stage / PYPROJECT, root / PYPROJECT)
+            except OSError:
+                for path in reversed(made):
+                    path.rmdir() if path.is_dir() else path.unlink()
+                raise
+
+
+def _rewrite(source: Path, target: Path) -> None:
+    target = target.resolve()  # a link stays one
+    if target.exists():
+        shutil.copymode(target, source)
+    source.replace(target)
+
+
+def missing(files: Mapping[PurePosixPath, File], root: Path) -> dict[PurePosixPath, File]:
+    """Those of the files that a folder can take: nothing is there, and no parent is a file."""
+    return {
+        name: file
+        for name, file in files.items()
+        if not os.path.lexists(root / name)
+        and all(
+            (root / parent).is_dir() or not os.path.lexists(root / parent)
+            for parent in name.parents
+        )
+    }
 
 
 def check_target(target: Path) -> None:
     """Raises MLError where a project cannot be put at `target`."""
-    if target.is_dir():
-        if any(target.iterdir()):
-            raise MLError(f"{target} is not empty. Choose another folder, or empty this one first.")
-    elif os.path.lexists(target):
-        raise MLError(f"{target} is a file. Choose another folder.")
+    with _told(target):
+        if target.is_dir():
+            if any(target.iterdir()):
+                raise MLError(
+                    f"{target} is not empty. Choose another folder, "
+                    "or add what it does not have with --into."
+                )
+        elif os.path.lexists(target):
+            raise MLError(f"{target} is a file. Choose another folder.")
+
+
+def _fill(folder: Path, files: Mapping[PurePosixPath, File]) -> None:
+    """Write files into an empty folder, and see them to the disk."""
+    made: list[Path] = [folder]
+    for name, file in files.items():
+        path = folder / name
+        _make_parents(path, made)
+        with path.open("xb") as new:
+            new.write(file.content)
+            new.flush()
+            os.fsync(new.fileno())
+        if file.executable:
+            path.chmod(0o755)
+    for parent in reversed(made):
+        platforms.flush_folder(parent)
+
+
+def _make_parents(path: Path, made: list[Path]) -> None:
+    """Make the folders that a file needs, and note them."""
+    if not path.parent.is_dir():
+        _make_parents(path.parent, made)
+        path.parent.mkdir()
+        made.append(path.parent)
+
+
+@contextlib.contextmanager
+def _parents(target: Path) -> Iterator[None]:
+    """The folders above `target`; those that were made for it go again if nothing comes of it."""
+    made: list[Path] = []
+    try:
+        _make_parents(target, made)
+        yield
+    except BaseException:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _told(target: Path) -> Iterator[None]:
+    """A failure of the file system, as one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise MLError(
+            f"{target} cannot be written: {error.strerror}. Nothing of it is left. Choose another place, or mend that."
+        ) from error
 
 
 def _replace(content: bytes, replacements: Mapping[str, str]) -> bytes:
@@ -163,7 +256,7 @@ def _adapt(
     files: dict[PurePosixPath, File], python: str, description: str, template: Template
 ) -> None:
     """Say in pyproject.toml, the README and .python-version what holds for this project."""
-    path = PurePosixPath("pyproject.toml")
+    path = PYPROJECT
     own = tomlkit.parse(files[path].content)
     stood = str(own.get("project", {}).get("description", ""))
     plugin = importlib.metadata.version(DISTRIBUTION)
@@ -194,9 +287,3 @@ def _adapt(
 def _from_index() -> bool:
     """Whether the plugin was installed by its name, so that others get the same one by it."""
     return importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json") is None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

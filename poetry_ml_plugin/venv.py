@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,13 @@ from poetry.utils.env import EnvManager
 from poetry.utils.env.python import Python
 
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.platforms import execute as execute
 
 if TYPE_CHECKING:
     from poetry.utils.env import Env
 
 LOWEST_PYTHON = (3, 10)
+SERVER = "waitress"  # what every project needs to serve
 
 
 def preferred_python() -> str:
@@ -32,10 +33,17 @@ def preferred_python() -> str:
 
 
 def find(root: Path) -> Env | None:
-    """The virtualenv of the project in a folder, or None where the project is not installed in one."""
+    """The virtualenv of the project in a folder, or None where the project is not installed in one.
+
+    Poetry never installs a project whose package-mode is off: its src/ is put on the path instead.
+    """
     poetry = Factory().create_poetry(root)
     env = EnvManager(poetry).get()
-    name = poetry.package.name
+    name: str = poetry.package.name
+    if not poetry.is_package_mode:
+        name = SERVER
+        known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root / "src"), *known]))
     if not env.is_venv() or not list(env.site_packages.distributions(name=name)):
         return None
     return env
@@ -68,26 +76,3 @@ def leave_own() -> None:
     active = os.environ.get("VIRTUAL_ENV")
     if active and Path(active).resolve() == Path(sys.prefix).resolve():
         del os.environ["VIRTUAL_ENV"]
-
-
-def execute(
-    python: Path,
-    arguments: Sequence[str],
-    windows: bool = sys.platform == "win32",
-    replace: Callable[[str, list[str]], int] = os.execv,
-) -> int:
-    """Run a virtualenv's Python in the place of this process, so that signals and exit code are its own.
-
-    Windows has no such thing: there the call waits, and returns the exit code.
-    """
-    command = [str(python), *arguments]
-    if not windows:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        return replace(command[0], command)
-    process = subprocess.Popen(command)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # the child has had Ctrl-C too, and ends as it sees fit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,55 +11,138 @@ from poetry_ml_plugin import names
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.names import Names
 
+TAKEN = [
+    ("churn", "churn", "churn"),
+    ("my-proj", "my-proj", "my_proj"),
+    ("My Project", "my-project", "my_project"),
+    ("my.pkg", "my-pkg", "my_pkg"),
+    ("a_b-c.d", "a-b-c-d", "a_b_c_d"),
+    ("churn2", "churn2", "churn2"),
+    ("x", "x", "x"),
+    ("a--b", "a-b", "a_b"),
+    ("CamelCase", "camelcase", "camelcase"),
+    ("v1.2", "v1-2", "v1_2"),
+    ("my numpy", "my-numpy", "my_numpy"),
+    ("console", "console", "console"),
+    ("models", "models", "models"),
+    ("None", "none", "none"),
+    ("a" * 64, "a" * 64, "a" * 64),
+]
 
-@pytest.mark.parametrize(
-    ("folder", "distribution", "package"),
-    [
-        ("churn", "churn", "churn"),
-        ("my-proj", "my-proj", "my_proj"),
-        ("My Project", "my-project", "my_project"),
-        ("my.pkg", "my-pkg", "my_pkg"),
-        ("a_b-c.d", "a-b-c-d", "a_b_c_d"),
-        ("churn2", "churn2", "churn2"),
-    ],
-)
+REFUSED = [
+    # what the folder is called, why not, what is suggested
+    ("", "is empty", "my-model"),
+    ("   ", "is empty", "my-model"),
+    ("class", "word of Python", "--package class_model"),
+    ("match", "word of Python", "--package match_model"),
+    ("type", "word of Python", "--package type_model"),
+    ("json", "standard library", "--package json_model"),
+    ("logging", "standard library", "--package logging_model"),
+    ("tomllib", "standard library", "--package tomllib_model"),
+    ("distutils", "standard library", "--package distutils_model"),
+    ("antigravity", "standard library", "--package antigravity_model"),
+    ("test", "everybody knows", "test-model"),
+    ("Tests", "everybody knows", "tests-model"),
+    ("src", "everybody knows", "src-model"),
+    ("numpy", "everybody knows", "numpy-model"),
+    ("NumPy", "everybody knows", "numpy-model"),
+    ("sklearn", "everybody knows", "sklearn-model"),
+    ("scikit-learn", "everybody knows", "scikit-learn-model"),
+    ("scikit_learn", "everybody knows", "scikit-learn-model"),
+    ("Scikit.Learn", "everybody knows", "scikit-learn-model"),
+    ("torch", "everybody knows", "torch-model"),
+    ("tensorflow", "everybody knows", "tensorflow-model"),
+    ("falcon", "everybody knows", "falcon-model"),
+    ("poetry", "everybody knows", "poetry-model"),
+    ("1abc", "must start with a letter", "--package model_1abc"),
+    ("2026", "must start with a letter", "--package model_2026"),
+    ("con", "Windows", "con-model"),
+    ("AUX", "Windows", "aux-model"),
+    ("nul.txt", "Windows", "nul-txt"),
+    ("COM1", "Windows", "com1-model"),
+    ("lpt9.log", "Windows", "lpt9-log"),
+    ("café", "outside ASCII", "cafe"),
+    ("Übergröße", "outside ASCII", "ubergrosse"),
+    ("naïve_bayes", "outside ASCII", "naive-bayes"),
+    ("отток", "outside ASCII", "ottok"),
+    ("μοντέλο", "outside ASCII", "montelo"),
+    ("模型", "outside ASCII", "my-model"),
+    ("🐧", "outside ASCII", "my-model"),
+    ("nu\u006d\u0440y", "outside ASCII", "numry"),  # a Cyrillic letter that looks like p
+    ("ｃｈｕｒｎ", "outside ASCII", "churn"),
+    ("\udcff", "outside ASCII", "my-model"),
+    ("-churn", "may have letters", "churn"),
+    ("churn-", "may have letters", "churn"),
+    (".churn", "may have letters", "churn"),
+    ("churn.", "may have letters", "churn"),
+    ("_churn", "may have letters", "churn"),
+    ("__init__", "may have letters", "init"),
+    ("a\nb", "may have letters", "a-b"),
+    ("a:b", "may have letters", "a-b"),
+    ("churn; rm -rf", "may have letters", "churn-rm-rf"),
+    ("$(id)", "may have letters", "id"),
+    ("%PATH%", "may have letters", "path"),
+    ('"quoted"', "may have letters", "quoted"),
+    ("a" * 65, "longer than 64", "a" * 58),
+    ("1" * 300, "longer than 64", "model-" + "1" * 52),
+]
+
+
+@pytest.mark.parametrize(("folder", "distribution", "package"), TAKEN)
 def test_a_folder_gives_both_names(folder: str, distribution: str, package: str) -> None:
     assert names.derive(Path(folder)) == Names(distribution, package)
 
 
-@pytest.mark.parametrize(
-    ("folder", "suggestion"),
-    [
-        ("", "my-model"),
-        ("   ", "my-model"),
-        ("1abc", "model_1abc"),
-        ("class", "class_model"),
-        ("match", "match_model"),
-        ("json", "json_model"),
-        ("numpy", "numpy_model"),
-        ("scikit-learn", "scikit_learn_model"),
-        ("con", "con-model"),
-        ("café", "cafe"),
-        ("模型", "my-model"),
-        ("-churn", "churn"),
-        ("a/b", "a-b"),
-        ("a\nb", "a-b"),
-        ("a" * 65, "a" * 58),
-    ],
-)
-def test_an_unfit_name_is_refused_with_one_that_fits(folder: str, suggestion: str) -> None:
+@pytest.mark.parametrize(("folder", "reason", "suggestion"), REFUSED)
+def test_an_unfit_name_is_refused_with_one_that_fits(
+    folder: str, reason: str, suggestion: str
+) -> None:
+    with pytest.raises(MLError, match=reason) as refusal:
+        names.derive(Path(folder))
+    option, word = suggested(refusal.value)
+    assert f"{option}{word}" == suggestion
+    assert str(refusal.value).isprintable() or "\n" in folder
+    given = names.derive(Path(folder), package=word) if option else names.derive(Path(word))
+    assert word in (given.distribution, given.package)
+
+
+@pytest.mark.parametrize("name", ["", "numpy", "a/b", "../x", "a/../../b", "é", "a" * 65, "con"])
+def test_an_unfit_name_that_was_given_is_refused_with_one_that_fits(name: str) -> None:
     with pytest.raises(MLError) as refusal:
-        names.derive(Path("somewhere"), name=folder)
-    assert suggestion in str(refusal.value)
-    names.derive(Path(suggestion))
+        names.derive(Path("churn"), name=name)
+    option, word = suggested(refusal.value)
+    assert option == "--name "
+    assert names.derive(Path("churn"), name=word).distribution == word
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["", "my-pkg", "Churn", "a.b", "../x", "import", "torch", "_x", "1a", "é", "json", "b" * 65],
+)
+def test_an_unfit_package_that_was_given_is_refused_with_one_that_fits(package: str) -> None:
+    with pytest.raises(MLError) as refusal:
+        names.derive(Path("churn"), package=package)
+    option, word = suggested(refusal.value)
+    assert option == "--package "
+    assert names.derive(Path("churn"), package=word).package == word
+
+
+@pytest.mark.parametrize("folder", ["con", "a:b", "nul.model", "ends.", "what?"])
+def test_a_folder_must_be_one_on_windows_too(folder: str) -> None:
+    with pytest.raises(MLError, match="a folder") as refusal:
+        names.derive(Path(folder), name="churn")
+    _, word = suggested(refusal.value)
+    assert names.derive(Path(word), name="churn").distribution == "churn"
 
 
 def test_name_and_package_can_be_given() -> None:
     assert names.derive(Path("x"), "Churn Model", "attrition") == Names("churn-model", "attrition")
-    assert names.derive(Path("numpy"), package="my_numpy").package == "my_numpy"
+    assert names.derive(Path("numpy"), "my-numpy") == Names("my-numpy", "my_numpy")
+    assert names.derive(Path("données"), "donnees").package == "donnees"
+    assert names.derive(Path("1st"), package="first") == Names("1st", "first")
 
 
-@pytest.mark.parametrize("package", ["", "my-pkg", "Churn", "a.b", "../x", "import", "torch"])
-def test_an_unfit_package_is_refused(package: str) -> None:
-    with pytest.raises(MLError, match="--package"):
-        names.derive(Path("churn"), package=package)
+def suggested(refusal: MLError) -> tuple[str, str]:
+    found = re.search(r'Try "((?:--\w+ )?)([^"]*)"\.$', str(refusal))
+    assert found, refusal
+    return found[1], found[2]

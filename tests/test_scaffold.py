@@ -105,7 +105,7 @@ def test_a_failure_half_way_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, where nobody may write")
 def test_a_read_only_place_is_named() -> None:
-    with pytest.raises(MLError, match=r"/proc/churn cannot be made"):
+    with pytest.raises(MLError, match=r"/proc/churn cannot be written"):
         scaffold.write({PurePosixPath("a"): File(b"x")}, Path("/proc/churn"))
 
 

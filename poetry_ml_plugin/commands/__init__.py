@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "ml": "root:Root",
     "ml new": "scaffold:New",
+    "ml init": "init:Init",
     "ml update": "update:Update",
     "ml add": "add:Add",
     "ml template check": "template:Check",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from cleo.formatters.formatter import Formatter
 from poetry.console.commands.command import Command
 
-from poetry_ml_plugin import venv
+from poetry_ml_plugin import platforms, venv
 from poetry_ml_plugin.errors import MLError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ class MLCommand(Command):
 
     def handle(self) -> int:
         venv.leave_own()
+        platforms.print_anything()
         try:
             return self.act()
         except MLError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cleo.helpers import argument, option
 
-from poetry_ml_plugin import firstrun, names, scaffold, templates, update, venv
+from poetry_ml_plugin import firstrun, names, platforms, scaffold, staging, templates, update, venv
 from poetry_ml_plugin.commands.command import MLCommand, escape
 from poetry_ml_plugin.commands.steps import Steps
 from poetry_ml_plugin.commands.trust import agree
@@ -32,6 +32,7 @@ class New(MLCommand):
             "template", None, f"{', '.join(templates.SHIPPED)}, a folder or URL[@REF].", flag=False
         ),
         option("trust", None, "Run the code of a template that is not the plugin's."),
+        option("into", None, "Add what is missing to a folder with something in it."),
         option("no-install", None, "Do not lock and install the dependencies; nor train."),
         option("no-train", None, "Do not train the sample model."),
         option("no-git", None, "Do not make a git repository."),
@@ -46,36 +47,45 @@ model, and makes the first commit.
 """
 
     def act(self) -> int:
+        with platforms.signals_raise():
+            try:
+                return self._make()
+            except platforms.Ended as ended:
+                self.line_error("Interrupted.", style="error")
+                return ended.exit_code
+
+    def _make(self) -> int:
         target = self._target()
         own = names.derive(target, self.option("name"), self.option("package"))
-        scaffold.check_target(target)
+        into = self.option("into") and target.is_dir() and any(target.iterdir())
+        (_check_into if into else scaffold.check_target)(target)
         template = templates.get(self.option("template"), self.folder, target)
         files = scaffold.plan(own, venv.preferred_python(), self.option("description"), template)
         files = update.remember(files)
+        if into:
+            files = scaffold.missing(files, target)
         self.line(f"Making <c1>{escape(own.distribution)}</c1> in {escape(str(target))}")
-        project = Project(target, own.package)
-        steps = Steps(self.io)
 
         def write(tell: firstrun.Tell) -> str:
-            scaffold.write(files, target)
+            (scaffold.add if into else scaffold.write)(files, target)
             return f"{len(files)} files"
 
-        steps.run([Step("Write the project", write)])
-        if not steps.failed:
-            return self._bring_up(project, steps, template)
-        return 1
+        steps = Steps(self.io)
+        # A signal may come the moment after all was put in its place.
+        done = steps.run([Step("Write the project", write)])
+        if done or (steps.interrupted and (target / "pyproject.toml").exists()):
+            return self._bring_up(Project(target, own.package), steps, template)
+        return steps.exit_code
 
     def _bring_up(self, project: Project, steps: Steps, template: Template) -> int:
-        use_git = not self.option("no-git")
-        own_repository = use_git and steps.run(
-            [_step("Start a git repository", project, firstrun.start_repository)]
-        )
-        install = not self.option("no-install")
+        install, train = not self.option("no-install"), not self.option("no-train")
+        start, commit = firstrun.repository_steps(project)
+        own_repository = not self.option("no-git") and steps.run([start])
         trusted = not install or agree(self, template)
         if install and trusted:
-            steps.run(firstrun.environment_steps(project, train=not self.option("no-train")))
+            steps.run(firstrun.environment_steps(project, train))
         if own_repository:
-            steps.run([_step("Make the first commit", project, firstrun.first_commit)])
+            steps.run([commit])
         here = os.path.relpath(project.root, self.folder)
         if steps.failed:
             self._say("To go on, once that is mended:", [f"cd {here}", *steps.resume])
@@ -84,11 +94,9 @@ model, and makes the first commit.
             following = ["poetry install", "poetry ml train"]
             self._say("To go on, once you have read its code:", [f"cd {here}", *following])
             return 1
-        installed, trained = not self.option("no-install"), not self.option("no-train")
+        ready = install and train
         following = (
-            ["poetry ml serve", "poetry build"]
-            if installed and trained
-            else ["poetry ml train", "poetry ml serve"]
+            ["poetry ml serve", "poetry build"] if ready else ["poetry ml train", "poetry ml serve"]
         )
         self._say("Next:", [f"cd {here}", *following])
         return 0
@@ -106,5 +114,10 @@ model, and makes the first commit.
         return (self.folder / path).resolve()
 
 
-def _step(title: str, project: Project, act: object) -> Step:
-    return Step(title, lambda tell: act(project.root))  # type: ignore[operator]
+def _check_into(target: Path) -> None:
+    staging.clean(target)
+    if (target / "pyproject.toml").exists():
+        raise MLError(
+            f"{target} has a pyproject.toml already. Add to that project with: "
+            f"cd {target}; poetry ml init"
+        )

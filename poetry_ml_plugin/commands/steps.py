@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,9 @@ class Steps:
 
     def __init__(self, io: IO) -> None:
         self._io = io
+        self._signs = signs(sys.stdout.encoding)
         self.exit_code = 0
+        self.interrupted = False
         self.resume: list[str] = []
         """The commands that do by hand what failed, and what was to follow it."""
 
@@ -31,10 +34,15 @@ class Steps:
         return self.exit_code != 0
 
     def run(self, steps: list[Step]) -> bool:
-        """Whether all were done. What a failure leaves undone is in `resume`."""
+        """Whether all were done. What a failure leaves undone is in `resume`.
+
+        After an interruption nothing is done any more.
+        """
         for n, step in enumerate(steps):
-            if not self._run(step):
-                self.resume += dict.fromkeys(left.resume for left in steps[n:] if left.resume)
+            if self.interrupted or not self._run(step):
+                if self.failed:
+                    left = [left.resume for left in steps[n:] if left.resume]
+                    self.resume += [word for word in dict.fromkeys(left) if word not in self.resume]
                 return False
         return True
 
@@ -51,33 +59,43 @@ class Steps:
             self._io.write_error_line(f"<error>{escape(str(error))}</error>")
             self.exit_code = 1
             return False
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as signal:
             self._end(f"<error>x</error> {step.title:<{WIDTH}} interrupted")
-            self.exit_code = INTERRUPTED
+            self.exit_code = getattr(signal, "exit_code", INTERRUPTED)
+            self.interrupted = True
             return False
         seconds = f"{time.monotonic() - start:.1f} s"
         self._end(
-            f"<success>✓</success> {step.title:<{WIDTH}} {seconds:>7}  {escape(_fit(summary, 40))}"
+            f"<success>{self._signs[0]}</success> {step.title:<{WIDTH}} {seconds:>7}  {escape(_fit(summary, 40))}"
         )
         return True
 
     def _begin(self, title: str) -> None:
         if self._io.output.is_decorated():
-            self._io.write(f"  … {title}")
+            self._io.write(f"  {self._signs[1]} {title}")
         else:
-            self._io.write_line(f"  {title} …")
+            self._io.write_line(f"  {title} {self._signs[1]}")
         self._io.output.flush()
 
     def _tell(self, title: str, line: str) -> None:
         if self._io.output.is_decorated():
             self._io.write(
-                f"\r\x1b[2K  … {title:<{WIDTH}} <fg=default;options=dark>{escape(_fit(line, 34))}</>"
+                f"\r\x1b[2K  {self._signs[1]} {title:<{WIDTH}} <fg=default;options=dark>{escape(_fit(line, 34))}</>"
             )
             self._io.output.flush()
 
     def _end(self, line: str) -> None:
         clear = "\r\x1b[2K" if self._io.output.is_decorated() else ""
         self._io.write_line(f"{clear}  {line.rstrip()}")
+
+
+def signs(encoding: str | None) -> tuple[str, str]:
+    """What stands for "done" and for "under way": not every terminal has every sign."""
+    try:
+        "✓…".encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return "+", "..."
+    return "✓", "…"
 
 
 def _fit(text: str, taken: int) -> str:

@@ -8,7 +8,6 @@ import secrets
 import sys
 import time
 from http import HTTPStatus
-from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +21,7 @@ from .batching import Batcher
 from .metrics import Metrics
 from .oip import Protocol
 from .resources import Get, Page, Prediction, Status, fixed
-from .schema import Schema, openapi
+from .schema import Schema, about, openapi
 
 NAME = "example-model"
 PROBLEM_JSON = "application/problem+json"
@@ -38,8 +37,8 @@ class Service:
 
     def __init__(self, model: Any, settings: ServeConfig | None = None) -> None:
         settings = settings or ServeConfig()
-        about = metadata(NAME)
-        number = about["Version"]
+        info = about(NAME)
+        number = info["version"]
         schema = Schema.of(model, settings.max_rows)
         together = getattr(model, "batch", True) and schema.row is not None
         self.status = Status()
@@ -50,7 +49,6 @@ class Service:
             settings.max_rows,
             self.metrics.batch,
         )
-        info = {"title": NAME, "version": number, "description": about["Summary"] or ""}
         document = openapi(info, schema, getattr(model, "examples", []))
         self.log = RequestLog(settings.log)
         self.app: WSGI = falcon.App(middleware=[Observer(self.metrics, self.log), Doors(settings)])

@@ -1,6 +1,7 @@
 """One schema from one signature: the annotations of the model's `predict` decode, check and describe."""
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -111,6 +112,15 @@ def _datatype(hint: Any) -> tuple[str, list[int]]:
     if len(options) == 1:  # optional
         return _datatype(options[0])
     return DATATYPES.get(hint, "FP64" if hint in (Any, None) else "BYTES"), [-1]
+
+
+def about(name: str) -> dict[str, str]:
+    """How a distribution introduces itself in its document."""
+    try:
+        found = metadata(name)
+    except PackageNotFoundError:  # the project runs where it stands, and is not installed
+        return {"title": name, "version": "0"}
+    return {"title": name, "version": found["Version"], "description": found["Summary"] or ""}
 
 
 def openapi(info: dict[str, str], schema: Schema, examples: Sequence[Any]) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""`poetry ml init`: a plan out, a word in, a machine-learning project where a project was."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections import Counter
+
+from cleo.helpers import option
+
+from poetry_ml_plugin import adopt, existing, firstrun, platforms, venv
+from poetry_ml_plugin.adopt import Plan
+from poetry_ml_plugin.commands.command import MLCommand, escape
+from poetry_ml_plugin.commands.steps import Steps
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.firstrun import Step
+from poetry_ml_plugin.project import Project
+
+
+class Init(MLCommand):
+    name = "ml init"
+    description = "Adds a model's training and service to a project that is there."
+    options = [  # noqa: RUF012
+        option("package", None, "The name of the package to add.", flag=False),
+        option("yes", "y", "Do not ask."),
+        option("dry-run", None, "Print the plan as a diff, and change nothing."),
+        option("no-install", None, "Do not lock and install the dependencies; nor train."),
+        option("no-train", None, "Do not train the sample model."),
+    ]
+    help = """\
+Shows what it would add to the Poetry project in this folder, asks, and adds it. No file that is there
+is touched but pyproject.toml, which gets lines and loses none. A project made by whisk, with its
+<c1>setup.py</c1> and <c1>requirements.txt</c1>, becomes a Poetry project, and its model is served.
+
+    <c1>poetry ml init --dry-run</c1>
+"""
+
+    def act(self) -> int:
+        with platforms.signals_raise():
+            try:
+                return self._add()
+            except platforms.Ended as ended:
+                self.line_error("Interrupted.", style="error")
+                return ended.exit_code
+
+    def _add(self) -> int:
+        found = existing.find(self.folder)
+        plan = adopt.plan(found, venv.preferred_python(), self.option("package"))
+        if plan.is_empty:
+            self.line(
+                f"{escape(str(plan.root))} is a machine-learning project. There is nothing to add."
+            )
+            return 0
+        if self.option("dry-run"):
+            for line in adopt.diff(plan):
+                self.write(escape(line))
+            return 0
+        self._show(plan)
+        if not self._agreed():
+            self.line("Nothing was changed.")
+            return 1
+        return self._apply(plan)
+
+    def _agreed(self) -> bool:
+        if self.option("yes") or self.io.input.has_parameter_option(["--no-interaction", "-n"]):
+            return True
+        self.write("Add all this? (yes/no) [no] ")
+        answer = sys.stdin.readline()  # cleo's own question asks for ever where nobody is
+        if not answer:
+            raise MLError("Nobody answers. Nothing was changed; agree with: poetry ml init --yes")
+        return answer.strip().lower() in ("y", "yes")
+
+    def _show(self, plan: Plan) -> None:
+        self.line(
+            f"To <c1>{escape(plan.names.distribution)}</c1> in {escape(str(plan.root))} this is added:"
+        )
+        self.line("")
+        package = f"src/{plan.names.package}"
+        folders = Counter(
+            package if f"{name}".startswith(package) else f"{name}" for name in plan.files
+        )
+        for name, count in folders.items():
+            many = f"/  ({count} files)" if name == package else ""
+            self.line(f"  <success>+</success> {escape(name)}{many}")
+        self.line("")
+        self.line("  pyproject.toml")
+        before, after = (text.decode().splitlines() for text in (plan.before, plan.after))
+        for line in list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]:
+            if not line.startswith("@@") and line[1:].strip():
+                self.line(f"    {escape(line)}")
+        self.line("")
+        if plan.kept:
+            self.line(f"Kept as they are: {escape(', '.join(plan.kept))}")
+        for note in plan.notes:
+            self.line(escape(note))
+
+    def _apply(self, plan: Plan) -> int:
+        def write(tell: firstrun.Tell) -> str:
+            adopt.apply(plan)
+            return f"{len(plan.files)} files"
+
+        steps = Steps(self.io)
+        done = steps.run([Step("Add to the project", write, "poetry ml init")])
+        sample = plan.model is None and not self.option("no-train")
+        if (done or steps.interrupted) and not self.option("no-install"):
+            project = Project(plan.root, plan.names.package)
+            steps.run(firstrun.environment_steps(project, train=sample))
+        here = os.path.relpath(plan.root, self.folder)
+        if steps.failed:
+            self._say("To go on, once that is mended:", here, steps.resume)
+            return steps.exit_code
+        installed = not self.option("no-install")
+        following = [] if installed else ["poetry lock", "poetry install"]
+        if plan.model is None and not (installed and sample):
+            following += ["poetry ml train"]
+        self._say("Next:", here, [*following, "poetry ml serve"])
+        return 0
+
+    def _say(self, title: str, here: str, commands: list[str]) -> None:
+        self.line("")
+        self.line(title)
+        for command in [*([f"cd {here}"] if here != "." else []), *commands]:
+            self.line(f"  <c1>{escape(command)}</c1>")

@@ -1,0 +1,191 @@
+"""What differs between Windows and the others; each difference takes the platform as an argument."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+WINDOWS = sys.platform == "win32"
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # not all are on every system
+
+
+class Ended(KeyboardInterrupt):
+    """A signal asked this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def signals_raise() -> Iterator[None]:
+    """Meanwhile, what ends a process raises Ended, so that everything on the way out is tidied up."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Ended(number)
+
+    numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    taken = [n for n, old in before.items() if old in (signal.SIG_DFL, signal.default_int_handler)]
+    if threading.current_thread() is not threading.main_thread():
+        taken = []  # no other thread may say what a signal does
+    try:
+        for number in taken:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Meanwhile, signals wait: for the few moments that must happen whole or not at all."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def held(lock: Path, windows: bool = WINDOWS) -> Iterator[bool]:
+    """Whether `lock` is this process's alone now. However a process ends, its hold ends with it."""
+    descriptor = _take_file(lock) if windows else _take_lock(lock)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            with uninterrupted():
+                if not windows:
+                    lock.unlink(missing_ok=True)  # before the hold ends, or it could be another's
+                os.close(descriptor)
+                if windows:
+                    lock.unlink(missing_ok=True)
+
+
+def _take_file(lock: Path) -> int | None:
+    """Windows removes such a file as its process ends: where it is, a process is."""
+    with suppress(FileExistsError, PermissionError):
+        return os.open(lock, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_TEMPORARY", 0))
+    return None
+
+
+def _take_lock(lock: Path) -> int | None:
+    import fcntl
+
+    while True:
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                os.close(descriptor)
+                raise
+        with suppress(FileNotFoundError):  # another process had it, and has removed it since
+            if os.path.samestat(os.fstat(descriptor), lock.stat()):
+                return descriptor
+        os.close(descriptor)
+
+
+def put_folder(
+    stage: Path,
+    target: Path,
+    windows: bool = WINDOWS,
+    rename: Callable[[Path, Path], None] = os.rename,
+) -> None:
+    """Rename a folder with something in it to `target`, in the place of nothing but an empty folder.
+
+    Raises OSError where anything else is there.
+    """
+    if windows:
+        if target.is_dir():
+            target.rmdir()
+        rename(stage, target)  # which refuses whatever exists
+        return
+    # Here a rename replaces an empty folder, and that only. So where there is none, claim the place
+    # with one: of two who try, one succeeds.
+    claimed = not target.is_dir()
+    if claimed:
+        target.mkdir()
+    try:
+        rename(stage, target)
+    except OSError:
+        if claimed:
+            with suppress(OSError):
+                target.rmdir()
+        raise
+
+
+def put_file(source: Path, target: Path, link: Callable[[Path, Path], None] = os.link) -> None:
+    """Put a whole file at `target`. Raises FileExistsError where something is."""
+    try:
+        link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        with source.open("rb") as old, target.open("xb") as new:
+            try:
+                shutil.copyfileobj(old, new)
+            except OSError:
+                target.unlink()
+                raise
+        shutil.copymode(source, target)
+
+
+def flush_folder(folder: Path, windows: bool = WINDOWS) -> None:
+    """Have the names in a folder on the disk. Windows sees to it by itself."""
+    if windows:
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def print_anything() -> None:
+    """Have a question mark printed for what the output's encoding does not have, not an error raised."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def execute(
+    python: Path,
+    arguments: Sequence[str],
+    windows: bool = WINDOWS,
+    replace: Callable[[str, list[str]], int] = os.execv,
+) -> int:
+    """Run a virtualenv's Python in the place of this process, so that signals and exit code are its own.
+
+    Windows has no such thing: there the call waits, and returns the exit code.
+    """
+    command = [str(python), *arguments]
+    if not windows:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return replace(command[0], command)
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # the child has had Ctrl-C too, and ends as it sees fit

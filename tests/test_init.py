@@ -1,0 +1,473 @@
+"""`poetry ml init`: what is there stays, byte for byte; what is missing comes, and works."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Churn, poetry, run
+from poetry.core.constraints.version import parse_constraint
+from poetry.core.factory import Factory
+from poetry.core.masonry.builders.sdist import SdistBuilder
+from poetry.core.masonry.builders.wheel import WheelBuilder
+from serving import service
+from shapes import SHAPES
+
+from poetry_ml_plugin import additions, adopt, existing, requirements, scaffold
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.requirements import Dependency
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RUNTIME = {"click", "falcon", "msgspec", "numpy", "onnxruntime", "pyyaml", "waitress"}
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    found = (path for path in root.rglob("*") if path.is_file() and ".git/" not in f"{path}")
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+
+
+def lay_out(root: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content.encode())
+    return root
+
+
+@pytest.fixture(params=SHAPES)
+def shape(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A project of each shape; in a repository, unless it is the one without."""
+    root = lay_out(tmp_path / "apps" / "scoring", SHAPES[request.param])
+    lay_out(tmp_path / "apps/shared", {"pyproject.toml": "[project]\nname='company-shared'\n"})
+    lay_out(tmp_path / "apps/shared", {"company_shared.py": ""})
+    if request.param != "one module":
+        place = tmp_path if request.param == "sub-folder" else root
+        run("git", "init", "--quiet", cwd=place)
+        run("git", "add", "--all", cwd=place)
+    return root
+
+
+def adopted(root: Path) -> adopt.Plan:
+    todo = adopt.plan(existing.find(root), "3.11")
+    adopt.apply(todo)
+    return todo
+
+
+def built(root: Path) -> dict[str, bytes]:
+    """The files that Poetry's own builders put into the wheel and the sdist."""
+    poetry = Factory().create_poetry(root)
+    if not poetry.is_package_mode:
+        return {}
+    files = {}
+    with zipfile.ZipFile(root / "dist" / WheelBuilder(poetry).build(root / "dist")) as wheel:
+        files = {f"wheel/{name}": wheel.read(name) for name in wheel.namelist()}
+    with tarfile.open(SdistBuilder(poetry).build(root / "dist")) as sdist:
+        for member in sdist.getmembers():
+            content = sdist.extractfile(member)
+            files[f"sdist/{member.name}"] = content.read() if content else b""
+    for path in (root / "dist").iterdir():
+        path.unlink()
+    (root / "dist").rmdir()
+    return files
+
+
+def test_what_is_there_stays_and_a_second_run_changes_nothing(shape: Path) -> None:
+    before = tree(shape)
+    todo = adopted(shape)
+    after = tree(shape)
+    assert not todo.is_empty
+    assert {name: after[name] for name in before.keys() - {"pyproject.toml"}} == {
+        name: content for name, content in before.items() if name != "pyproject.toml"
+    }
+    rest = iter(after["pyproject.toml"])
+    assert all(byte in rest for byte in before["pyproject.toml"])  # nothing went, nothing moved
+    said = tomllib.loads(after["pyproject.toml"].decode())["tool"]["poetry-ml-plugin"]
+    assert said["package"] == todo.names.package
+    assert said["template-version"]
+    assert adopt.plan(existing.find(shape), "3.11").is_empty
+    assert adopted(shape).is_empty
+    assert tree(shape) == after
+
+
+def test_lines_stay_where_comments_and_line_ends_are(shape: Path) -> None:
+    before = (shape / "pyproject.toml").read_bytes().splitlines(keepends=True)
+    adopted(shape)
+    after = (shape / "pyproject.toml").read_bytes()
+    lines = after.splitlines(keepends=True)
+    for comment in (line for line in before if line.lstrip().startswith(b"#")):
+        assert comment in lines
+    if b"\r\n" in before[0]:
+        assert after.count(b"\n") == after.count(b"\r\n")
+    headers = [line for line in before if line.startswith(b"[")]
+    for header in headers:  # what speaks of a table is still above it
+        place = before.index(header)
+        if place and before[place - 1].startswith(b"#"):
+            assert lines[lines.index(header) - 1] == before[place - 1]
+
+
+def test_the_projects_own_build_is_as_it_was(shape: Path) -> None:
+    before = built(shape)
+    todo = adopted(shape)
+    own = todo.names.package
+    after = built(shape)
+    said = ("METADATA", "RECORD", "PKG-INFO", "pyproject.toml", "entry_points.txt")
+    theirs = {name for name in before if not name.endswith(said)}
+    assert {name: after[name] for name in theirs} == {name: before[name] for name in theirs}
+    more = {name for name in after.keys() - before.keys() if not name.endswith(said)}
+    ours = tuple(map(str, todo.files))
+    assert all(f"/{own}/" in name or name.endswith(ours) for name in more)
+    if before:
+        assert {f"wheel/{own}/cli.py", f"wheel/{own}/artifacts/manifest.json"} <= after.keys()
+        (points,) = [after[name] for name in after if name.endswith("entry_points.txt")]
+        assert f"{own}={own}.cli:main" in points.decode()
+
+
+def test_poetry_takes_the_dependencies_in_their_groups(shape: Path) -> None:
+    old = Factory().create_poetry(shape).package
+    adopted(shape)
+    content = tomllib.loads((shape / "pyproject.toml").read_text(encoding="utf-8"))
+    assert Factory.validate(content)["errors"] == []
+    new = Factory().create_poetry(shape).package
+    assert {dependency.name for dependency in new.requires} >= RUNTIME
+    for dependency in old.all_requires:  # with its own constraint, once
+        assert dependency in new.all_requires
+        if dependency.name in RUNTIME:
+            assert [d.name for d in new.requires].count(dependency.name) == 1
+    groups: dict[str, set[str]] = {
+        name: {d.name for d in new.dependency_group(name).dependencies}
+        for name in new.dependency_group_names(include_optional=True)
+    }
+    assert "skl2onnx" in groups["train"]
+    assert "ipykernel" in groups["notebook"]
+    assert "notebook" not in new.dependency_group_names()
+    assert sum("pytest" in names for names in groups.values()) == 1 or "test" in groups
+    if old.python_constraint.allows_any(parse_constraint("<3.10")):
+        (falcon,) = [d for d in new.requires if d.name == "msgspec"]
+        assert 'python_version >= "3.10"' in str(falcon.marker)
+
+
+def test_a_diff_is_what_git_applies(shape: Path) -> None:
+    todo = adopt.plan(existing.find(shape), "3.11")
+    before = tree(shape)
+    patch = "".join(adopt.diff(todo)).encode()
+    assert tree(shape) == before
+    options = ["--directory=apps/scoring"] if (shape.parents[1] / ".git").exists() else []
+    command = ["git", "apply", "--whitespace=nowarn", *options]
+    subprocess.run(command, cwd=shape, input=patch, check=True)
+    planned = {str(name): file.content for name, file in todo.files.items()}
+    assert tree(shape) == {**before, **planned, "pyproject.toml": todo.after}
+
+
+def test_files_in_the_way_are_kept_and_named(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, {**SHAPES["dotted keys"], "data": "a file", "Procfile": "web: mine\n"})
+    todo = adopted(root)
+    assert {"tests/test_model.py", "Procfile", "data/raw/penguins.csv"} <= set(todo.kept)
+    assert (root / "tests/test_model.py").read_text() == "# mine\n"
+    assert todo.names.package == "dotted_ml"
+
+
+def test_a_failure_leaves_the_project_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = lay_out(tmp_path, SHAPES["standard"])
+    todo = adopt.plan(existing.find(root), "3.11")
+    before = tree(root)
+
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scaffold, "_rewrite", full)
+        with pytest.raises(MLError, match="No space left"):
+            adopt.apply(todo)
+    assert tree(root) == before
+    (root / "pyproject.toml").write_text("# changed\n", encoding="utf-8")
+    with pytest.raises(MLError, match="has changed meanwhile"):
+        adopt.apply(todo)
+    assert not (root / "Procfile").exists()
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ("[project]\nname='a'\nrequires-python='<3.10'\n", "older Python than 3.10"),
+        ("[project]\nname='a'\n[build-system]\nbuild-backend='hatchling.build'\n", "hatchling"),
+        ("[project\n", "cannot be read"),
+        ("[tool.black]\n", "There is no project in"),
+    ],
+)
+def test_what_cannot_be_added_to_is_told_so(tmp_path: Path, toml: str, said: str) -> None:
+    lay_out(tmp_path, {"pyproject.toml": toml})
+    with pytest.raises(MLError, match=said):
+        adopt.plan(existing.find(tmp_path), "3.11")
+    assert tree(tmp_path).keys() == {"pyproject.toml"}
+
+
+def test_the_command_shows_asks_and_adds(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, SHAPES["standard"])
+    before = tree(root)
+    shown = poetry("ml", "init", cwd=root, text="no\n", code=1).stdout
+    assert "src/forecast_ml/  (" in shown
+    assert '"falcon (>=4.0,<5)"' in shown
+    assert "Kept as they are: .gitignore" not in shown or (root / ".gitignore").exists()
+    assert "Nothing was changed" in shown
+    assert "--yes" in poetry("ml", "init", cwd=root, code=1).stderr
+    assert "+++ b/pyproject.toml" in poetry("ml", "init", "--dry-run", cwd=root).stdout
+    assert tree(root) == before
+    done = poetry("ml", "init", "--no-install", "--no-interaction", cwd=root)
+    assert "poetry ml train" in done.stdout
+    assert "nothing to add" in poetry("ml", "init", cwd=root).stdout
+    poetry("check", cwd=root)
+    poetry("build", cwd=root)  # the guard has nothing against a model that is yet to come
+
+
+def test_what_is_added_works(churn: Churn, tmp_path: Path) -> None:
+    root = lay_out(tmp_path, SHAPES["legacy, flat"])
+    own = adopted(root).names.package
+    env = {"PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])}
+    verb = (churn.python, "-m", own)
+    said = run(*verb, "predict", "--example", cwd=root, env=env, code=1).stderr
+    assert f'Run "python -m {own} train"' in said
+    run(*verb, "train", cwd=root, env=env)
+    answers = json.loads(run(*verb, "predict", "--example", cwd=root, env=env).stdout)
+    assert [answer["species"] for answer in answers] == ["Adelie", "Gentoo"]
+
+
+def test_a_project_that_is_no_package_is_run_where_it_stands(churn: Churn, tmp_path: Path) -> None:
+    root = lay_out(tmp_path, SHAPES["no package"])
+    adopted(root)
+    pytest_options = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["pytest"]
+    assert pytest_options["ini_options"]["pythonpath"] == ["scripts", "src"]
+    environment = churn.python.parents[1]
+    env = {"VIRTUAL_ENV": str(environment), "POETRY_VIRTUALENVS_CREATE": "false"}
+    poetry("ml", "train", cwd=root, env=env)
+    with service(
+        [sys.executable, "-m", "poetry", "ml", "serve", "--port", "0"], root, env
+    ) as running:
+        assert running.get("/openapi.json")["info"]["version"] == "0"
+
+
+WHISK = {
+    ".whisk/config.yml": "",
+    "setup.py": """\
+from setuptools import find_packages, setup
+
+setup(
+    name='churn_model',
+    package_dir={'': 'src'},
+    packages=find_packages(where='src'),
+    version='0.2.0',
+    include_package_data=True,
+    install_requires=[
+        'whisk==0.1.32',
+        'joblib>=1'
+    ],
+    entry_points={
+        'console_scripts': [
+            'churn_model=churn_model.cli.main:cli',
+        ],
+    },
+    description='Says who leaves.',
+    python_requires='>=3.6',
+)
+""",
+    "requirements.txt": """\
+# Installs churn_model as a local package.
+-e .
+
+# Adds the whisk cli, directory helpers, etc.
+whisk
+
+### whisk project requirements
+ipykernel # creating the kernel
+python-dotenv
+dvc[s3]>=2 # Data Version Control
+Flask==1.1.2 # Web service HTTP API
+gunicorn==20.0.4
+tox==3.15.0
+pytest==4.6.5 # Tests
+pytest-runner==5.1
+jupyter
+--extra-index-url https://pypi.example.org/simple
+numpy>=1.20 ; python_version >= "3.8" \\
+    --hash=sha256:abc
+git+https://github.com/example/features.git@v1#egg=features
+-r more.txt
+""",
+    "more.txt": "click>=7\nscikit-learn\n./local\n",
+    "MANIFEST.in": "graft src/churn_model/artifacts/\n",
+    "README.md": "# churn_model\n",
+    ".gitignore": "build/\ndist/\n*.egg-info/\n",
+    "app/main.py": "import flask\n",
+    "tests/test_model.py": "def test_predict():\n    pass\n",
+    "src/churn_model/__init__.py": """\
+from os.path import realpath
+import whisk
+from whisk.project import Project
+
+
+whisk.project = Project.from_module(realpath(__file__))
+data_dir = whisk.project.data_dir
+artifacts_dir = whisk.project.artifacts_dir
+""",
+    "src/churn_model/cli/__init__.py": "",
+    "src/churn_model/data/__init__.py": "",
+    "src/churn_model/models/__init__.py": "",
+    "src/churn_model/models/model.py": """\
+from churn_model import artifacts_dir
+import pickle
+
+
+class Model:
+    def __init__(self):
+        with open(artifacts_dir / "model.pkl", 'rb') as file:
+            self.model = pickle.load(file)
+
+    def predict(self,data):
+        return self.model.predict(data)
+""",
+}
+STUB = b"\x80\x03cwhisk.model_stub\nModelStub\nq\x00)\x81q\x01."  # whisk's own model.pkl
+
+
+@pytest.fixture
+def whisk(tmp_path: Path) -> Path:
+    """A project as `whisk create churn_model` makes one, and its model."""
+    root = lay_out(tmp_path / "churn_model", WHISK)
+    (root / "src/churn_model/artifacts").mkdir()
+    (root / "src/churn_model/artifacts/model.pkl").write_bytes(STUB)
+    return root
+
+
+def test_whisks_dependencies_come_along_in_their_groups(whisk: Path) -> None:
+    before = tree(whisk)
+    run("git", "init", "--quiet", cwd=whisk)
+    todo = adopted(whisk)
+    assert any("git ignores build/environment.py" in note for note in todo.notes)
+    assert before.items() <= tree(whisk).items()
+    package = Factory().create_poetry(whisk).package
+    assert (package.name, str(package.version)) == ("churn-model", "0.2.0")
+    assert package.description == "Says who leaves."
+    main: dict[str, str] = {d.name: str(d.pretty_constraint) for d in package.requires}
+    assert main["whisk"] == "0.1.32"
+    assert main["flask"] == "1.1.2"
+    assert main["click"] == ">=7"
+    assert main["numpy"] == ">=1.20"
+    assert {
+        "joblib",
+        "scikit-learn",
+        "python-dotenv",
+        "features",
+        "falcon",
+        "waitress",
+    } <= main.keys()
+    dev: dict[str, Any] = {d.name: d for d in package.dependency_group("dev").dependencies}
+    assert dev.keys() == {"dvc", "ipykernel", "jupyter", "pytest", "pytest-runner", "tox"}
+    assert set(dev["dvc"].extras) == {"s3"}
+    assert not main.keys() & dev.keys()
+    assert package.entry_points["console-scripts"] == {
+        "churn_model": "churn_model.cli.main:cli",
+        "churn_model_ml": "churn_model_ml.cli:main",
+    }
+    wheel = built(whisk)
+    assert wheel["wheel/churn_model/artifacts/model.pkl"] == STUB
+    assert "wheel/churn_model_ml/service/app.py" in wheel
+    assert adopt.plan(existing.find(whisk), "3.11").is_empty
+
+
+def test_whisks_model_is_served_unchanged(whisk: Path, churn: Churn, tmp_path: Path) -> None:
+    adopted(whisk)
+    site = tmp_path / "site"
+    pip = ("-m", "pip", "install", "--quiet", "--no-deps", "--target", site, "whisk==0.1.32")
+    run(sys.executable, *pip, cwd=tmp_path)
+    env = {"PYTHONPATH": os.pathsep.join([str(whisk / "src"), str(site)])}
+    verb = [str(churn.python), "-m", "churn_model_ml"]
+    said = run(*verb, "predict", "[[1, 2], [3]]", cwd=whisk, env=env).stdout
+    assert json.loads(said) == [2, 1]
+    with service([*verb, "serve", "--port", "0"], whisk, env) as running:
+        assert running.get("/health/ready") == {"status": "ready"}
+        answer = running.post("/predict", b'{"data": [[1, 2], [3]]}')
+        assert answer == (200, {"predictions": [2, 1]})
+        assert running.stop() == 0
+    assert "Nothing says yet" in run(*verb, "train", cwd=whisk, env=env, code=1).stderr
+
+
+def test_a_flat_setuptools_project_keeps_its_package(tmp_path: Path) -> None:
+    setup = "from setuptools import setup\nsetup(name='Old Tool', install_requires=['attrs'])\n"
+    files = {"setup.py": setup, "old_tool/__init__.py": "", "tests/__init__.py": ""}
+    root = lay_out(tmp_path, files)
+    adopted(root)
+    assert {"wheel/old_tool/__init__.py", "wheel/old_tool_ml/cli.py"} <= built(root).keys()
+    package = Factory().create_poetry(root).package
+    assert package.name == "old-tool"
+    assert {d.name for d in package.requires} >= RUNTIME | {"attrs"}
+
+
+@pytest.mark.parametrize(
+    ("text", "pep508", "poetry_value"),
+    [
+        ("a", "a", "*"),
+        ("a>=1,<2", "a (>=1,<2)", ">=1,<2"),
+        ("a (>=1)", "a (>=1)", ">=1"),
+        ("a[x,y]~=1.0", "a[x,y] (~=1.0)", {"version": "~=1.0", "extras": ["x", "y"]}),
+        (
+            'a==1 ; python_version < "3.9"',
+            'a (==1) ; python_version < "3.9"',
+            {"version": "==1", "markers": 'python_version < "3.9"'},
+        ),
+        (
+            "a @ git+https://x.org/a.git@v1",
+            "a @ git+https://x.org/a.git@v1",
+            {"git": "https://x.org/a.git", "rev": "v1"},
+        ),
+        ("a @ https://x.org/a.whl", "a @ https://x.org/a.whl", {"url": "https://x.org/a.whl"}),
+    ],
+)
+def test_a_dependency_is_written_as_each_table_wants_it(
+    text: str, pep508: str, poetry_value: Any
+) -> None:
+    dependency = Dependency.parse(text)
+    assert dependency.pep508() == pep508
+    assert dependency.poetry() == poetry_value
+    assert Dependency.parse(pep508) == dependency
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a = []", "a = [2]"),
+        ("a = [ ]\n", "a = [ 2]\n"),
+        ("a = [1]\n", "a = [1, 2]\n"),
+        ("a = [1,]\n", "a = [1, 2,]\n"),
+        ("a = [1] # [x]\n", "a = [1, 2] # [x]\n"),
+        ("a = [\n]\n", "a = [\n    2,\n]\n"),
+        ("a = [\n  1\n]\n", "a = [\n  1,\n  2,\n]\n"),
+        ("a = [\n  1, # one, first\n]\n", "a = [\n  1, # one, first\n  2,\n]\n"),
+        ("a = [1,\n     '#,]' ]\n", None),
+        ('a = [\n\t"""x,\n# y""" # z\n\t# end\n]\nb = 1\n', None),
+    ],
+)
+def test_an_array_grows_as_it_is_written(before: str, after: str | None) -> None:
+    longer = additions.extend(before.encode(), {"a": [2]}).decode()
+    assert tomllib.loads(longer)["a"] == [*tomllib.loads(before)["a"], 2]
+    if after is not None:
+        assert longer.rstrip() == after.rstrip()
+
+
+def test_what_is_computed_in_a_setup_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "setup.py").write_text(
+        "import setuptools\nraise SystemExit('never run')\n"
+        "setuptools.setup(name='a', version=read(), install_requires=['b'] + more)\n"
+    )
+    assert requirements.read_setup(tmp_path / "setup.py") == {"name": "a"}
