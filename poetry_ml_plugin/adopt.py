@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin import additions, declare, existing, git, names, project, scaffold
+from poetry_ml_plugin import additions, declare, existing, git, names, project, scaffold, update
 from poetry_ml_plugin.additions import table
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.existing import Existing
@@ -56,9 +56,14 @@ def plan(found: Existing, python: str, package: str | None = None) -> Plan:
     _check(found)
     model = existing.model_of(found.root)
     own = Names(found.name, _package(found, package))
-    files = dict(_files(found, own, python, model))
-    after = additions.extend(found.content, declare.wish(found, own, python, model))
+    rendered = scaffold.plan(own, python)
+    files = dict(_files(found, own, rendered, model))
+    files[update.BASE] = update.remember(rendered)[update.BASE]
     added = scaffold.missing(files, found.root)
+    wish = declare.wish(found, own, python, model)
+    if left := _left_out(rendered, added):
+        wish["tool"][project.TOOL]["keep"] = left
+    after = additions.extend(found.content, wish)
     kept = tuple(str(name) for name in files if name not in added)
     return Plan(
         found.root,
@@ -86,8 +91,11 @@ def apply(todo: Plan) -> None:
 
 
 def diff(todo: Plan) -> Iterator[str]:
-    """The plan as `git apply` takes it, line by line."""
+    """The plan as `git apply` takes it, line by line, but for what an update starts from: it is no text."""
     for name, file in sorted(todo.files.items()):
+        if name == update.BASE:
+            yield f"# {name} is added, too: the template as it is now, for later updates.\n"
+            continue
         yield from _file_diff(name, None, file.content, file.executable)
     if todo.after != todo.before:
         yield from _file_diff(PYPROJECT, todo.before or None, todo.after)
@@ -130,12 +138,21 @@ def _fits(package: str) -> bool:
     return True
 
 
+def _left_out(
+    rendered: Mapping[PurePosixPath, File], added: Mapping[PurePosixPath, File]
+) -> list[str]:
+    """What no update is to bring either, as `keep` names it: files, and folders that are out whole."""
+    left = {name for name, file in rendered.items() if added.get(name) != file} - {PYPROJECT}
+    whole = {n.parts[0] for n in left} - {n.parts[0] for n in rendered.keys() - left}
+    return sorted({n.parts[0] if n.parts[0] in whole else str(n) for n in left} - {"data"})
+
+
 def _files(
-    found: Existing, own: Names, python: str, model: str | None
+    found: Existing, own: Names, rendered: Mapping[PurePosixPath, File], model: str | None
 ) -> Iterator[tuple[PurePosixPath, File]]:
     """The template's files, less what would speak for the whole project or be noise in it."""
     has_readme = any(found.root.glob("[Rr][Ee][Aa][Dd][Mm][Ee]*"))
-    for name, file in scaffold.plan(own, python).items():
+    for name, file in rendered.items():
         if name in (PYPROJECT, PurePosixPath(".python-version")):
             continue
         if (model and SAMPLE_FILES.match(str(name))) or (has_readme and str(name) == "README.md"):

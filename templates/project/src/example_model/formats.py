@@ -222,7 +222,12 @@ def to_onnx(estimator: Any, table: Any) -> Any:
     )
     if hasattr(estimator, "predict_proba"):
         options[id(estimator)] = {"zipmap": False}
-    return skl2onnx.to_onnx(estimator, initial_types=types, options=options, target_opset=OPSETS)
+    model = skl2onnx.to_onnx(estimator, initial_types=types, options=options, target_opset=OPSETS)
+    # Collected in a set there: without an order one training would not give the bytes of another.
+    opsets = sorted(model.opset_import, key=lambda opset: str(opset.domain))
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
+    return model
 
 
 def _register_boosters() -> None:
