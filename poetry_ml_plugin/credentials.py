@@ -148,8 +148,8 @@ REFERENCE = re.compile(
 )
 FILLER = re.compile(
     rb"none|null|true|false|todo|xxx+|(?:[a-z_ -]*[ _-])?(?:change-?_?me|dummy|example|fake|"
-    rb"insert|missing|my|optional|password|placeholder|redacted|required|secret|string|token|"
-    rb"unknown|user|your)(?:[ _-][a-z_ -]*)?|[a-z]+[_-]?(?:password|secret|token|key)",
+    rb"insert|missing|optional|password|placeholder|redacted|required|secret|string|token|"
+    rb"unknown|your)(?:[ _-][a-z_ -]*)?|[a-z]+[_-]?(?:password|secret|token|key)",
     re.IGNORECASE,
 )
 

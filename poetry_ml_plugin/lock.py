@@ -7,7 +7,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from packaging.utils import canonicalize_name
 from poetry.packages.locker import Locker
 
 from poetry_ml_plugin import project
@@ -67,14 +69,12 @@ def renew(root: Path) -> None:
         raise MLError(f'{root} could not be locked. Once that is mended, run "poetry lock".')
 
 
-def _package(entry: Mapping[str, object]) -> Package:
-    groups, requires, files = (entry.get(key, []) for key in ("groups", "dependencies", "files"))
-    assert isinstance(groups, list) and isinstance(files, list)
+def _package(entry: Mapping[str, Any]) -> Package:
     return Package(
-        name=str(entry["name"]).lower(),
-        version=str(entry["version"]),
-        runtime="main" in groups,
-        optional=bool(entry.get("optional")),
-        requires=tuple(str(name).lower() for name in requires or ()),  # type: ignore[attr-defined]
-        files={file["file"]: file["hash"] for file in files},
+        name=canonicalize_name(entry["name"]),
+        version=entry["version"],
+        runtime="main" in entry["groups"],
+        optional=entry["optional"],
+        requires=tuple(canonicalize_name(name) for name in entry.get("dependencies", ())),
+        files={file["file"]: file["hash"] for file in entry["files"]},
     )

@@ -36,7 +36,7 @@ def before(event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
         if command.name == "build":
             _before_build(found, event, dispatcher)
         elif not event.io.input.option("build"):  # else the build that it makes is guarded
-            _before_publish(found, command, Path(event.io.input.option("dist-dir")))
+            _before_publish(found, command, found.root / event.io.input.option("dist-dir"))
     except MLError as error:
         raise PoetryRuntimeError(escape(str(error))) from error
     except Exception as error:  # noqa: BLE001
