@@ -59,7 +59,6 @@ def test_a_sample_trains_and_passes_its_own_checks(churn: Churn, tmp_path: Path,
     env = {"PYTHONPATH": str(root / "src")}
     run(churn.python, "-m", "churn", "train", cwd=root, env=env)
     run(churn.python, "-m", "churn", "evaluate", cwd=root, env=env)
-    run(churn.python, "-m", "churn", "verify", cwd=root, env=env)
     run(churn.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=root, env=env)
     run(churn.python, "-m", "ruff", "check", "--no-cache", cwd=root)
     run(churn.python, "-m", "ruff", "format", "--check", "--no-cache", cwd=root)
