@@ -165,6 +165,15 @@ def test_a_template_may_extend_the_default_one(tmp_path: Path) -> None:
         get("t", tmp_path)
 
 
+def test_a_folder_that_is_called_like_a_sample_is_not_trusted_for_it(tmp_path: Path) -> None:
+    fill(tmp_path / "text", dict(SMALL))
+    template = get("./text", tmp_path)
+    assert templates.foreign(template)
+    assert template.source == "./text"
+    assert get(template.source, tmp_path) == template
+    assert not templates.foreign(get("text", tmp_path))
+
+
 def test_a_link_within_the_template_is_what_it_leads_to(tmp_path: Path) -> None:
     fill(tmp_path / "t", dict(SMALL))
     (tmp_path / "t/AGAIN.md").symlink_to("README.md")
