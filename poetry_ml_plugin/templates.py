@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -42,7 +43,7 @@ def get(word: str | None, start: Path, home: Path) -> Template:
     """
     word = (word or DEFAULT).removeprefix("git+")
     if word in SHIPPED:
-        return _read(scaffold.template_dir(word), "" if word == DEFAULT else word)
+        return _shipped(word)
     if _SCHEME.match(word):
         return _fetch(word)
     folder = (start / Path(word).expanduser()).resolve()
@@ -55,12 +56,12 @@ def get(word: str | None, start: Path, home: Path) -> Template:
         source = Path(os.path.relpath(folder, home)).as_posix()
     except ValueError:  # on another drive
         source = folder.as_posix()
-    return _read(folder, source)
+    return _foreign(folder, f"./{source}" if source in SHIPPED else source)
 
 
 def foreign(template: Template) -> bool:
     """Whether a template comes from elsewhere than the plugin itself."""
-    return template.source not in ("", *SHIPPED)
+    return template.version != ""
 
 
 def _fetch(word: str) -> Template:
@@ -76,39 +77,50 @@ def _fetch(word: str) -> Template:
     with tempfile.TemporaryDirectory(prefix="poetry-ml-") as folder:
         clone = ["clone", "--quiet", "--no-checkout", "--template=", "--", found["url"], folder]
         git.ask(Path.home(), *safe, *clone, timeout=600, env=env)
-        revision = found["ref"] or "HEAD"
-        for candidate in (f"refs/remotes/origin/{revision}", revision):
-            if (
-                git.code(Path(folder), "rev-parse", "-q", "--verify", f"{candidate}^{{commit}}")
-                == 0
-            ):
-                git.ask(Path(folder), *safe, "checkout", "--quiet", "--detach", candidate, env=env)
-                commit = git.ask(Path(folder), "rev-parse", "--short=12", "HEAD").strip()
-                return _read(Path(folder), word, commit)
-    raise MLError(f'{found["url"]} has no branch, tag or commit "{revision}".')
+        commit = _commit(Path(folder), found["ref"] or "HEAD")
+        if commit:
+            git.ask(Path(folder), *safe, "checkout", "--quiet", "--detach", commit, env=env)
+            return _foreign(Path(folder), word, commit)
+    raise MLError(f'{found["url"]} has no branch, tag or commit "{found["ref"]}".')
+
+
+def _commit(repository: Path, revision: str) -> str:
+    for name in (f"refs/remotes/origin/{revision}", revision):
+        words = ("rev-parse", "--quiet", "--verify", "--short=12", f"{name}^{{commit}}")
+        if git.code(repository, *words) == 0:
+            return git.ask(repository, *words).strip()
+    return ""
 
 
 def _hide(word: str) -> str:
     return re.sub(r"(//[^/:@\s]*):[^@\s]*@", r"\1:***@", word)
 
 
-def _read(folder: Path, source: str, version: str = "") -> Template:
-    shipped = source in ("", *SHIPPED)
+def _shipped(word: str) -> Template:
+    source = "" if word == DEFAULT else word
+    return _read(scaffold.read(scaffold.template_dir(word)), word, [], source)
+
+
+def _foreign(folder: Path, source: str, version: str = "") -> Template:
     refused: list[str] = []
-    files = scaffold.read(folder) if shipped else _files(folder, refused)
+    files = _files(folder, refused)
+    template = _read(files, source, refused, source)
+    own = version or _document(files).get("project", {}).get("version") or "0"
+    return replace(template, version=str(own))
+
+
+def _read(
+    files: dict[PurePosixPath, File], called: str, refused: list[str], source: str
+) -> Template:
     table = _table(files, refused)
     word = table.get("word")
     if table and not (isinstance(word, str) and re.fullmatch("[a-z_][a-z0-9_]*", word)):
         refused.append(f"[tool.{project.TOOL}.template] names no package as its word")
-    below: dict[PurePosixPath, File] = {}
-    if "extends" in table:
-        below = _below(table, refused)
+    below = _below(table, refused) if "extends" in table else {}
     if refused:
-        raise MLError("\n  - ".join([f"{source or folder} is no template:", *refused]))
-    if not shipped:
-        version = version or str(_document(files).get("project", {}).get("version", "0"))
+        raise MLError("\n  - ".join([f"{called} is no template:", *refused]))
     names = Names(str(word).replace("_", "-"), str(word))
-    return Template(dict(sorted({**below, **files}.items())), names, source, version)
+    return Template(dict(sorted({**below, **files}.items())), names, source)
 
 
 def _below(table: dict[str, Any], refused: list[str]) -> dict[PurePosixPath, File]:
@@ -116,7 +128,7 @@ def _below(table: dict[str, Any], refused: list[str]) -> dict[PurePosixPath, Fil
     if table["extends"] not in SHIPPED:
         refused.append(f"extends must be one of {', '.join(SHIPPED)}")
         return {}
-    base = _read(scaffold.template_dir(table["extends"]), "")
+    base = _shipped(table["extends"])
     if base.names.package != table.get("word"):
         refused.append(f"its word must be {base.names.package}, as in what it extends")
     files = dict(base.files)

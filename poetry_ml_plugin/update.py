@@ -73,7 +73,7 @@ def plan(root: Path, source: str | None = None) -> Update:
         )
     new = {path: file for path, file in new.items() if not _is_data(path)}
     base[BASE] = File(packed)  # as it is there, whatever today's zlib would make of it
-    wishes = section.get("keep", [])
+    wishes = _wishes(section, root)
     differing = (p for p in {*base, *new} if base.get(p) != new.get(p))
     kept = sorted(str(path) for path in differing if _is_kept(path, wishes))
     for side in (base, new):
@@ -116,6 +116,16 @@ def _is_older(version: str, other: str) -> bool:
 
 def _is_data(path: PurePosixPath) -> bool:
     return path.parts[0] == "data"
+
+
+def _wishes(section: dict[str, Any], root: Path) -> list[str]:
+    wishes = section.get("keep", [])
+    if isinstance(wishes, list) and all(isinstance(wish, str) for wish in wishes):
+        return wishes
+    raise MLError(
+        f"{root / PYPROJECT}: keep in [tool.{project.TOOL}] must be a list of files and folders, "
+        'like ["README.md", "notebooks"].'
+    )
 
 
 def _is_kept(path: PurePosixPath, wishes: list[str]) -> bool:

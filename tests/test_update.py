@@ -336,6 +336,13 @@ def test_what_i_wish_to_keep_is_left_alone_and_named(place: Path) -> None:
     assert set(status(root).splitlines()) == {f"M  {BASE}", "D  old.txt"}
 
 
+def test_a_wish_that_is_no_list_is_named(place: Path) -> None:
+    root = place / "churn"
+    text = (root / "pyproject.toml").read_text().replace("package =", 'keep = "x"\npackage =')
+    commit(root, {"pyproject.toml": text})
+    assert "must be a list of files and folders" in merged(root, code=1)
+
+
 def test_line_ends_of_windows_stay(place: Path) -> None:
     root = place / "churn"
     (root / "guide.txt").write_bytes(edited(CHURN, 3, "mine").replace("\n", "\r\n").encode())

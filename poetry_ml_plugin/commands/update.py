@@ -54,15 +54,11 @@ What the update is to leave alone goes into pyproject.toml:
             self.line(f"  <error>conflict</error> {escape(path)}: {why}")
 
     def _say_next(self, outcome: Outcome) -> None:
-        following = ["git diff --cached", "poetry lock", "poetry install", "poetry run pytest"]
-        if "pyproject.toml" not in {**outcome.changes, **outcome.conflicts}:
-            following.remove("poetry lock")
+        following = ["git diff HEAD", "poetry install", "poetry run pytest", "git commit --all"]
+        if "pyproject.toml" in {**outcome.changes, **outcome.conflicts}:
+            following.insert(1, "poetry lock")
         self.line("")
-        if outcome.conflicts:
-            self.line("Solve the conflicts, then:")
-            following[0] = "git add --all"
-        else:
-            self.line("Merged, not committed. Next:")
-        for command in (*following, "git commit"):
+        self.line("Solve the conflicts, then:" if outcome.conflicts else "Merged. Next:")
+        for command in following[1 if outcome.conflicts else 0 :]:
             self.line(f"  <c1>{command}</c1>")
         self.line("Or take it all back: <c1>git reset --merge</c1>")
