@@ -25,6 +25,31 @@ TARGETS = {
             "destroy": "poetry_ml_plugin.commands.heroku:Destroy",
         },
     ),
+    "docker": Target(
+        summary="writes a Dockerfile, builds the image, and pushes it if asked to",
+        needs="docker, podman or buildah",
+        commands={"": "poetry_ml_plugin.commands.containers:Docker"},
+    ),
+    "kubernetes": Target(
+        summary="writes manifests (KServe's and Knative's too), and applies them if asked to",
+        needs="an image that the cluster can pull; kubectl to apply",
+        commands={"": "poetry_ml_plugin.commands.containers:Kubernetes"},
+    ),
+    "sagemaker": Target(
+        summary="writes a CloudFormation template for a SageMaker endpoint",
+        needs="the image in ECR, and the aws CLI",
+        commands={"": "poetry_ml_plugin.commands.containers:SageMaker"},
+    ),
+    "render": Target(
+        summary="writes a blueprint for Render",
+        needs="a repository that Render can read, artifacts included",
+        commands={"": "poetry_ml_plugin.commands.containers:Render"},
+    ),
+    "fly": Target(
+        summary="writes a fly.toml for Fly.io",
+        needs="the fly CLI",
+        commands={"": "poetry_ml_plugin.commands.containers:Fly"},
+    ),
 }
 
 
