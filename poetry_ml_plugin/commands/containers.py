@@ -44,10 +44,10 @@ class Container(MLCommand):
 
     def _may_replace(self, change: files.Change) -> bool:
         if not self.option("overwrite"):
-            count = sum(line[:1] in "+-" for line in change.diff.splitlines()[2:])
+            count = sum(line[:1] in ("+", "-") for line in change.diff.splitlines()[2:])
             self.line(
-                f"  <comment>-</comment> {change.name} is yours, and stays: {count} lines differ "
-                "from what would be written. See and replace it with --overwrite"
+                f"  <comment>-</comment> {change.name} is yours, and stays: it differs in "
+                f"{count} line{'s' * (count > 1)} from what would be written (--overwrite shows it)"
             )
             return False
         self.line(escape(change.diff))
