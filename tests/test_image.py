@@ -103,13 +103,9 @@ class Image:
         """A command, run as the image's user where there is a way to become that one."""
         if not self.user:
             return list(command)
-        return [
-            "setpriv",
-            f"--reuid={self.user}",
-            f"--regid={self.user}",
-            "--clear-groups",
-            *command,
-        ]
+        user = [f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
+        # env has only that user's rights when it looks for the program; setpriv would have ours.
+        return ["setpriv", *user, "env", *command]
 
     def outside(self) -> dict[str, str]:
         """The image's environment, and what of this machine's is needed to install anything."""
@@ -211,7 +207,7 @@ def check_image(image: Image, churn: Churn) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     command = image.words["ENTRYPOINT"] + image.words["CMD"]
-    words = image.as_user(["env", *command])  # which finds the first word as an engine does
+    words = image.as_user(["env", *command])
     env = dict.fromkeys(os.environ, "") | image.outside() | {"PORT": port}
     with service(words, Path(image.inside(image.workdir)), env) as running:
         body = json.dumps({"data": json.loads(ROWS)}).encode()
@@ -344,8 +340,9 @@ def test_buildah_builds_an_image_that_predicts(
             churn.verb("predict", ROWS).stdout
         )
         # What a root file system that can only be read leaves room for.
-        written = run("find", mounted, "-newer", marker, "-type", "f", cwd=tmp_path).stdout.split()
-        assert not [name for name in written if not name.startswith(f"{mounted}/tmp/")]
+        changed = ("-newer", marker, "-type", "f", "-not", "-path", f"{mounted}/tmp/*")
+        said = run("find", mounted, *changed, cwd=tmp_path).stdout
+        assert said.split() in ([], [f"{mounted}/run/.containerenv"])  # which is buildah's own
         (server,) = served_by(port)
         os.kill(server, signal.SIGTERM)
         assert running.process.wait(30) == 0
