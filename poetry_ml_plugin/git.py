@@ -42,6 +42,15 @@ def has_identity(folder: Path) -> bool:
     return _run(folder, "var", "GIT_AUTHOR_IDENT").returncode == 0
 
 
+def revision(folder: Path, names: list[str]) -> str:
+    """The commit of a checkout, marked where these files differ from it; nothing without a commit."""
+    if not available():
+        return ""
+    head = _run(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    changed = _run(folder, "status", "--porcelain", "--", *names).stdout
+    return head.stdout.strip() + "-dirty" * bool(head.stdout and changed)
+
+
 def init(folder: Path) -> None:
     """Make an empty repository. Raises MLError with git's own words where it cannot."""
     _must(folder, "init", "--quiet")

@@ -1,0 +1,60 @@
+"""Build and push an image with docker, podman or buildah, whichever answers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from poetry_ml_plugin.errors import MLError
+
+# podman and buildah drop the HEALTHCHECK from an image in OCI's own format.
+BUILD = {
+    "docker": ["docker", "build"],
+    "podman": ["podman", "build", "--format", "docker"],
+    "buildah": ["buildah", "build", "--format", "docker", "--layers"],
+}
+ASK = {
+    "docker": ["docker", "version"],  # fails where the daemon does not run
+    "podman": ["podman", "version"],
+    "buildah": ["buildah", "version"],
+}
+
+
+def find() -> str:
+    """The first program that can build. Raises MLError where none can."""
+    silent = []
+    for name, question in ASK.items():
+        if shutil.which(name) is None:
+            continue
+        done = subprocess.run(question, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+        if done.returncode == 0:
+            return name
+        silent.append(name)
+    reason = f"{' and '.join(silent)} does not answer. Start it" if silent else "None is installed"
+    raise MLError(
+        f"An image is built by docker, podman or buildah. {reason}, or build the Dockerfile where "
+        "one is: poetry ml deploy docker --files-only writes it."
+    )
+
+
+def build(
+    program: str, root: Path, reference: str, labels: Mapping[str, str], more: list[str]
+) -> None:
+    """Build the Dockerfile in a folder. `more` is passed on. Raises MLError where that fails."""
+    words = [*BUILD[program], "--tag", reference]
+    for name, value in labels.items():
+        words += ["--label", f"{name}={value}"]
+    _run([*words, *more, "."], root)
+
+
+def push(program: str, reference: str) -> None:
+    """Push an image to where its name says. Raises MLError where that fails."""
+    _run([program, "push", reference], Path.cwd())
+
+
+def _run(words: list[str], folder: Path) -> None:
+    code = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode
+    if code != 0:
+        raise MLError(f'"{" ".join(words[:2])}" ended with {code}. What it said stands above.')
