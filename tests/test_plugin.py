@@ -30,6 +30,8 @@ def test_activation_imports_names_only(tmp_path: Path) -> None:
     assert done.stdout.split() == [
         "poetry_ml_plugin",
         "poetry_ml_plugin.commands",
+        "poetry_ml_plugin.deploy",
+        "poetry_ml_plugin.deploy.target",
         "poetry_ml_plugin.plugin",
     ]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from poetry_ml_plugin import deploy
 
 if TYPE_CHECKING:
     from cleo.commands.command import Command
@@ -19,12 +22,16 @@ COMMANDS = {
     "ml evaluate": "run:Evaluate",
     "ml predict": "run:Predict",
     "ml serve": "run:Serve",
+    "ml deploy": "deploy:Deploy",
 }
 
 
 def register(application: Application) -> None:
     """Make the commands known to Poetry, and guard its builds. Names that are taken are left alone."""
-    for name, path in COMMANDS.items():
+    # To look for targets in all that is installed takes milliseconds: only who deploys waits for it.
+    known = deploy.targets() if "deploy" in sys.argv else deploy.TARGETS
+    own = {name: f"{__name__}.{path}" for name, path in COMMANDS.items()}
+    for name, path in (own | deploy.command_paths(known)).items():
         if not application.command_loader.has(name):
             application.command_loader.register_factory(name, _factory(path))
     dispatcher = application.event_dispatcher
@@ -35,7 +42,7 @@ def register(application: Application) -> None:
 def _factory(path: str) -> Callable[[], Command]:
     def make() -> Command:
         module, name = path.split(":")
-        command: Command = getattr(import_module(f"{__name__}.{module}"), name)()
+        command: Command = getattr(import_module(module), name)()
         return command
 
     return make

@@ -1,0 +1,37 @@
+"""`poetry ml deploy`: where a project can be deployed to."""
+
+from __future__ import annotations
+
+import difflib
+
+from cleo.helpers import argument, option
+
+from poetry_ml_plugin import deploy
+from poetry_ml_plugin.commands.command import MLCommand, escape
+from poetry_ml_plugin.errors import MLError
+
+
+class Deploy(MLCommand):
+    name = "ml deploy"
+    description = "Deploys the model's service: to Heroku, and other targets."
+    arguments = [argument("target", "Where to.", optional=True, multiple=True)]  # noqa: RUF012
+    options = [option("list", None, "List the targets, and what each needs.")]  # noqa: RUF012
+    help = "Deploy with <c1>poetry ml deploy heroku</c1>."
+
+    def act(self) -> int:
+        known = deploy.targets()
+        asked = self.argument("target")
+        if asked:
+            near = difflib.get_close_matches(asked[0], known, 1, 0.5)
+            mend = f'Did you mean "poetry ml deploy {near[0]}"?' if near else _LIST
+            raise MLError(f'There is no target "{asked[0]}". {mend}')
+        width = max(map(len, known))
+        for name, target in known.items():
+            self.line(f"  <c1>{escape(name):<{width}}</c1>  {escape(target.summary)}")
+            self.line(f"  {'':<{width}}  needs {escape(target.needs)}")
+        self.line("")
+        self.line("What one takes: <c1>poetry ml deploy heroku --help</c1>")
+        return 0
+
+
+_LIST = 'See "poetry ml deploy --list".'

@@ -1,0 +1,21 @@
+"""What a target is: a place to deploy to, with commands of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """A row of TARGETS, or what an entry point in the group `poetry_ml_plugin.targets` names.
+
+    Its commands are cleo's, by the words that follow `poetry ml deploy NAME`: "" is the deploy itself,
+    "status" is `poetry ml deploy NAME status`. Each is "package.module:Class", imported as it is used.
+    The class sets `name = "ml deploy NAME status"`, its own arguments and options, and has a constructor
+    without arguments.
+    """
+
+    summary: str  # one line, as "poetry ml deploy --list" shows it
+    needs: str  # the same: what has to be there before the first deploy
+    commands: Mapping[str, str]
