@@ -37,6 +37,23 @@ def commit_all(folder: Path, message: str) -> None:
     _must(folder, "commit", "--quiet", "--message", message)
 
 
+def tracked(folder: Path) -> list[str] | None:
+    """The files in a folder that git tracks, or None where no repository, or no git, says so."""
+    return _files(folder, "--cached")
+
+
+def untracked(folder: Path, *below: str) -> list[str]:
+    """The files below these parts of a folder that git neither tracks nor ignores."""
+    return _files(folder, "--others", "--exclude-standard", "--", *below) or []
+
+
+def _files(folder: Path, *words: str) -> list[str] | None:
+    if not available():
+        return None
+    done = _run(folder, "ls-files", "-z", *words)
+    return done.stdout.split("\0")[:-1] if done.returncode == 0 else None
+
+
 def _must(folder: Path, *words: str) -> None:
     done = _run(folder, *words)
     if done.returncode != 0:

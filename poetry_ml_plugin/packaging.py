@@ -43,6 +43,14 @@ def verify(found: Project) -> list[str]:
         path = folder / name
         if not path.is_file():
             violations.append(f"{name} is missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        elif _sha256(path) != sha256:
             violations.append(f"{name} differs from its manifest")
     return violations
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):  # a model can be larger than what is left of the memory
+            digest.update(part)
+    return digest.hexdigest()
