@@ -37,21 +37,20 @@ def commit_all(folder: Path, message: str) -> None:
     _must(folder, "commit", "--quiet", "--message", message)
 
 
-def tracked(folder: Path) -> list[str] | None:
-    """The files in a folder that git tracks, or None where no repository, or no git, says so."""
+def tracked(folder: Path) -> set[str]:
+    """The files in a folder that git keeps, by their paths there."""
     return _files(folder, "--cached")
 
 
-def untracked(folder: Path, *below: str) -> list[str]:
-    """The files below these parts of a folder that git neither tracks nor ignores."""
-    return _files(folder, "--others", "--exclude-standard", "--", *below) or []
+def untracked(folder: Path) -> set[str]:
+    """The files in a folder that git would keep, were all added."""
+    return _files(folder, "--others", "--exclude-standard")
 
 
-def _files(folder: Path, *words: str) -> list[str] | None:
+def _files(folder: Path, *options: str) -> set[str]:
     if not available():
-        return None
-    done = _run(folder, "ls-files", "-z", *words)
-    return done.stdout.split("\0")[:-1] if done.returncode == 0 else None
+        return set()
+    return set(_run(folder, "ls-files", "-z", *options).stdout.split("\0")) - {""}
 
 
 def _must(folder: Path, *words: str) -> None:

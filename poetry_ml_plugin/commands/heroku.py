@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tempfile
 import webbrowser
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from cleo.helpers import argument, option
 
-from poetry_ml_plugin import project
+from poetry_ml_plugin import deploy, project
 from poetry_ml_plugin.commands.command import MLCommand, escape
 from poetry_ml_plugin.commands.screen import Screen
 from poetry_ml_plugin.deploy import memory, preflight
@@ -127,6 +129,10 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
         return 0
 
     def _wish(self, found: Project) -> Wish:
+        verbs = [verb for verb in deploy.TARGETS[TARGET].commands if verb]
+        if near := difflib.get_close_matches(self.argument("app") or "", verbs, 1, 0.75):
+            # Else a slip of the finger would make an app.
+            raise MLError(f'Did you mean "{CLI} {near[0]}"? An app needs a name less like it.')
         named = self.argument("app") or self.remembered()
         dynos = self.option("dynos")
         return Wish(
@@ -193,9 +199,11 @@ class Logs(HerokuCommand):
     ]
 
     def work(self) -> int:
-        for line in self.app().log(count(self.option("lines"), "--lines"), self.option("tail")):
-            self.line(escape(line))
-            self.io.output.flush()
+        lines = count(self.option("lines"), "--lines")
+        with suppress(KeyboardInterrupt):  # how to end --tail
+            for line in self.app().log(lines, self.option("tail")):
+                self.line(escape(line))
+                self.io.output.flush()
         return 0
 
 

@@ -9,7 +9,7 @@ import os
 import stat
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -99,15 +99,15 @@ def plan(found: Project, defaults: dict[str, str]) -> Bundle:
     """What travels of a project. `defaults` are files, by name, that are added where it has none."""
     root = found.root
     tracked = git.tracked(root)
-    by_git = tracked is not None and "pyproject.toml" in tracked
+    by_git = "pyproject.toml" in tracked  # not so in a repository that nothing was added to
     sorting = _Sorting()
-    for name in sorted(tracked or [] if by_git else _walk(root)):
+    for name in sorted(tracked if by_git else _walk(root)):
         _sort(root, name, sorting)
     for name in (*ALWAYS, *artifacts(found)):
         if (root / name).is_file():
             sorting.kept[name] = Member(name, root / name)
     notes = []
-    if by_git and (strangers := git.untracked(root, "src", "configs")):
+    if by_git and (strangers := _strangers(root, sorting.kept)):
         notes.append(f"git does not track {', '.join(strangers)}: left here. Send it with: git add")
     if content := _without_plugins(root):
         sorting.kept["pyproject.toml"] = Member("pyproject.toml", content[0])
@@ -156,6 +156,12 @@ def _sort(root: Path, name: str, sorting: _Sorting) -> None:
         sorting.violations.append(f"{name} is a link out of the project. Copy what it points to.")
     elif path.is_file():
         sorting.kept[name] = Member(name, path, bool(path.stat().st_mode & stat.S_IXUSR))
+
+
+def _strangers(root: Path, kept: Mapping[str, Member]) -> list[str]:
+    """The files of code and configuration that somebody forgot to add."""
+    new = git.untracked(root) - kept.keys()
+    return sorted(name for name in new if name.startswith(("src/", "configs/")))
 
 
 def _walk(root: Path) -> Iterator[str]:

@@ -251,7 +251,10 @@ class Deployment:
 
     def _ill(self, app: App, what: str) -> DeployError:
         """What happened, with the end of the app's log."""
-        lines = list(app.log(LOG_LINES))
+        try:
+            lines = list(app.log(LOG_LINES))
+        except MLError:  # what happened matters more than why its log cannot be had
+            lines = []
         return DeployError(failure(what, lines, lines), START_FAILED)
 
     def _bring_back(
