@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import json
 import os
 import shutil
@@ -12,6 +14,7 @@ import sys
 import tarfile
 import threading
 import time
+import webbrowser
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,12 +28,13 @@ from fake_heroku import KEY, FakeHeroku, Fault, fake_heroku
 from poetry.console.application import Application
 
 from poetry_ml_plugin import project
-from poetry_ml_plugin.deploy import bundle, memory, preflight, symptoms
+from poetry_ml_plugin.deploy import bundle, memory, preflight, symptoms, trial
 from poetry_ml_plugin.deploy.heroku import DeployError, Deployment, Source, Wish, app_name
 from poetry_ml_plugin.deploy.heroku_api import HerokuAPI, HerokuError
 from poetry_ml_plugin.deploy.heroku_app import App
 from poetry_ml_plugin.deploy.heroku_key import Secret, api_address, find_key
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.project import Project
 
 SECRET = "s3cret-value-that-nobody-prints"
 
@@ -48,6 +52,15 @@ def mine(churn: Churn, copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of the test's own, installed, as its shell sees it."""
     monkeypatch.setenv("VIRTUAL_ENV", str(churn.python.parents[1]))
     monkeypatch.setenv("PYTHONPATH", str(copy / "src"))
+    # Tried once in a test: it takes a second, and each deploy would do it.
+    real, tried = trial.here, dict[Path, trial.Trial]()
+
+    def here(found: Project, env: Any) -> trial.Trial:
+        if found.root not in tried:
+            tried[found.root] = real(found, env)
+        return tried[found.root]
+
+    monkeypatch.setattr(trial, "here", here)
     return copy
 
 
@@ -122,7 +135,9 @@ class Said:
     stderr: str
 
 
-def command(fake: FakeHeroku, *words: str, cwd: Path, code: int = 0) -> Said:
+def command(
+    fake: FakeHeroku, *words: str, cwd: Path, code: int = 0, typed: str | None = None
+) -> Said:
     """Run `poetry ml deploy heroku …` with the fake in Heroku's place; in this process, to save time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEROKU_HOST", fake.api)
@@ -130,8 +145,10 @@ def command(fake: FakeHeroku, *words: str, cwd: Path, code: int = 0) -> Said:
         application = Application()
         application.auto_exits(False)
         output, errors = BufferedOutput(), BufferedOutput()
-        line = ["poetry", "-C", str(cwd), "--no-interaction", "ml", "deploy", "heroku", *words]
-        ended = application.run(ArgvInput(line), output, errors)
+        line = ArgvInput(["poetry", "-C", str(cwd), "ml", "deploy", "heroku", *words])
+        line.set_stream(io.StringIO(typed or ""))
+        line.interactive(typed is not None)
+        ended = application.run(line, output, errors)
     said = Said(output.fetch(), errors.fetch())
     assert ended == code, said
     return said
@@ -244,6 +261,7 @@ def test_around_a_deployed_app(deployed: Deployed) -> None:
 
 def test_the_heroku_cli_reads_what_was_deployed(deployed: Deployed, tmp_path: Path) -> None:
     heroku = official_cli(deployed.fake, tmp_path)
+    assert heroku("auth:token").strip() == KEY
     assert "churn-test" in heroku("apps:info", "--app", "churn-test")
     assert json.loads(heroku("config", "--json", "--app", "churn-test"))["GREETING"] == "hello"
     assert "Deploy" in heroku("releases", "--app", "churn-test")
@@ -315,10 +333,10 @@ def test_only_what_changed_is_set(fake: FakeHeroku, mine: Path) -> None:
     fake.seen.clear()
     deploy(fake, mine, env={"A": "1", "B": "2"})
     assert "PATCH /apps/churn-test/config-vars" not in fake.seen
-    deploy(fake, mine, env={"A": "1", "B": "3"}, dynos=2, size="standard-2x")
+    deploy(fake, mine, env={"A": "1", "B": "3"}, size="standard-2x")
     app = fake.apps["churn-test"]
     assert app.current()["description"] == "Set B config vars"
-    assert (app.quantity, app.size) == (2, "standard-2x")
+    assert (app.quantity, app.size) == (1, "standard-2x")
     assert len(fake.uploads()) == 1
 
 
@@ -375,6 +393,14 @@ def test_what_does_not_start_gives_way_to_what_did(
     assert said in str(error.value)
     assert f"v{before['version']} serves again" in str(error.value)
     assert fake.apps["churn-test"].current()["slug"] == before["slug"]
+
+
+def test_what_never_ran_is_not_taken_for_deployed(fake: FakeHeroku, mine: Path) -> None:
+    (mine / "Procfile").write_text("web: python -c 'import not_there'\n")
+    for _ in range(2):
+        with pytest.raises(DeployError, match="poetry add not_there"):
+            deploy(fake, mine)
+    assert len(fake.uploads()) == 1
 
 
 def test_a_service_that_predicts_otherwise_is_not_left_to_serve(
@@ -599,7 +625,7 @@ def test_what_git_ignores_travels_if_it_is_an_artifact_and_a_link_out_does_not(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak in /proc")
-def test_500_mb_are_packed_the_same_twice_in_little_memory(tmp_path: Path) -> None:
+def test_500_mb_are_packed_in_little_memory(tmp_path: Path) -> None:
     big = tmp_path / "weights.bin"
     with big.open("wb") as file:
         block = os.urandom(1 << 20)
@@ -610,13 +636,31 @@ def test_500_mb_are_packed_the_same_twice_in_little_memory(tmp_path: Path) -> No
         "m = bundle.Member('weights.bin', Path(sys.argv[1]));"
         "p = bundle.pack(bundle.Bundle((m,) * 8), open(sys.argv[2], 'wb'));"
         "peak = re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text());"
-        "print(p.sources, p.sha256, p.size, peak[1])"
+        "print(p.size, peak[1])"
     )
     words = (sys.executable, "-c", ask, big, tmp_path / "big.tgz")
-    first, second = (run(*words, cwd=tmp_path).stdout.split() for _ in range(2))
-    assert first[:3] == second[:3]
-    assert int(first[2]) > 500_000_000
-    assert int(first[3]) < 100_000  # kB, with the interpreter and all imports
+    size, peak = map(int, run(*words, cwd=tmp_path).stdout.split())
+    assert size > 500_000_000
+    assert peak < 100_000  # kB, with the interpreter and all imports
+
+
+def test_the_same_files_make_the_same_tarball(mine: Path, tmp_path: Path) -> None:
+    (mine / "src/churn/artifacts/classes.json").write_bytes(os.urandom(200_000))  # is stored
+    made = []
+    for number in range(2):
+        for path in mine.rglob("*"):
+            os.utime(path, (number, number))
+        tarball = tmp_path / f"{number}.tgz"
+        with tarball.open("wb") as file:
+            made.append(bundle.pack(bundle.plan(project.find(mine), {}), file))
+    assert made[0] == made[1]
+    assert made[0].sha256 == hashlib.sha256(tarball.read_bytes()).hexdigest()
+    with tarfile.open(tarball) as archive:
+        for member in archive:
+            file_there = archive.extractfile(member)
+            assert file_there is not None
+            assert file_there.read() == (mine / member.name).read_bytes()
+            assert (member.uid, member.uname, member.mode) == (0, "", 0o644)
 
 
 # Words
@@ -632,6 +676,20 @@ def test_variables_are_named_never_shown(fake: FakeHeroku, mine: Path) -> None:
     assert SECRET not in done.stdout + done.stderr
 
 
+def test_a_slip_of_the_finger_makes_no_app(fake: FakeHeroku, mine: Path) -> None:
+    done = command(fake, "stauts", cwd=mine, code=1)
+    assert 'Did you mean "poetry ml deploy heroku status"?' in done.stderr
+    assert fake.seen == []
+
+
+def test_open_opens_the_page(fake: FakeHeroku, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    an_api(fake).post("/apps", {"name": "churn-test"})
+    done = command(fake, "open", "--app", "churn-test", cwd=mine)
+    assert opened == [f"{fake.outside}/router/churn-test/"] == done.stdout.split()
+
+
 def test_destroy_wants_the_name(fake: FakeHeroku, mine: Path) -> None:
     an_api(fake).post("/apps", {"name": "churn-test"})
     before = (mine / "pyproject.toml").read_text()
@@ -640,7 +698,9 @@ def test_destroy_wants_the_name(fake: FakeHeroku, mine: Path) -> None:
         done = command(fake, "destroy", *words, cwd=mine, code=1)
         assert "Not destroyed" in done.stderr
     assert "churn-test" in fake.apps
-    command(fake, "destroy", "--confirm", "churn-test", cwd=mine)
+    command(fake, "destroy", cwd=mine, typed="no\n", code=1)
+    assert "churn-test" in fake.apps
+    command(fake, "destroy", cwd=mine, typed="churn-test\n")
     assert fake.apps == {}
     assert (mine / "pyproject.toml").read_text() == before
     done = command(fake, "status", cwd=mine, code=1)

@@ -103,7 +103,7 @@ class Deployment:
             done(f"{app.name}{''.join(f', {name} set' for name in configured)}")
         if before and not self._wish.force and app.sources(before) == self._source.packed.sources:
             scaled = app.scale(self._wish.dynos, self._wish.size)
-            if not (configured or scaled):
+            if not (configured or scaled) and self._well(app, before):
                 self._screen.line(
                     f"Nothing to do: v{before['version']} was made of these very files. "
                     "To deploy them again: --force"
@@ -183,15 +183,19 @@ class Deployment:
                 break
         else:
             raise self._late("the build", BUILD)
-        self._read(build, log)  # what was said in between
+        while self._read(build, log):
+            pass  # what was said since, which may come in pieces too
         log.end()
         if build["status"] == "failed":
             raise DeployError(failure("The build failed", [], log.lines), BUILD_FAILED)
         return build
 
-    def _read(self, built: JSON, log: Log) -> None:
-        for chunk in self._api.stream(built["output_stream_url"], log.read):
+    def _read(self, built: JSON, log: Log) -> bool:
+        """Whether there was more of the log of a build or a release."""
+        before = log.read
+        for chunk in self._api.stream(built["output_stream_url"], before):
             log.take(chunk)
+        return log.read > before
 
     def _released(self, app: App, build: JSON) -> JSON:
         for _ in self._for(RELEASE):
@@ -223,6 +227,9 @@ class Deployment:
             else:
                 raise self._ill(app, f"v{release['version']} does not start")
             done(f"{web['quantity']} {web.get('size', '')}")
+
+    def _well(self, app: App, release: JSON) -> bool:
+        return all(state in ("up", "idle") for state in self._states(app, release))
 
     def _states(self, app: App, release: JSON) -> list[str]:
         new = (dyno for dyno in app.dynos() if dyno["release"]["version"] >= release["version"])
