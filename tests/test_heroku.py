@@ -28,7 +28,7 @@ from fake_heroku import KEY, FakeHeroku, Fault, fake_heroku
 from poetry.console.application import Application
 
 from poetry_ml_plugin import project
-from poetry_ml_plugin.deploy import bundle, memory, preflight, symptoms, trial
+from poetry_ml_plugin.deploy import bundle, memory, preflight, symptoms, tarball, trial
 from poetry_ml_plugin.deploy.heroku import DeployError, Deployment, Source, Wish, app_name
 from poetry_ml_plugin.deploy.heroku_api import HerokuAPI, HerokuError
 from poetry_ml_plugin.deploy.heroku_app import App
@@ -632,9 +632,9 @@ def test_500_mb_are_packed_in_little_memory(tmp_path: Path) -> None:
         for _ in range(64):
             file.write(block)
     ask = (
-        "import re, sys; from pathlib import Path; from poetry_ml_plugin.deploy import bundle;"
+        "import re, sys; from pathlib import Path; from poetry_ml_plugin.deploy import bundle, tarball;"
         "m = bundle.Member('weights.bin', Path(sys.argv[1]));"
-        "p = bundle.pack(bundle.Bundle((m,) * 8), open(sys.argv[2], 'wb'));"
+        "p = tarball.pack(bundle.Bundle((m,) * 8), open(sys.argv[2], 'wb'));"
         "peak = re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text());"
         "print(p.size, peak[1])"
     )
@@ -650,12 +650,12 @@ def test_the_same_files_make_the_same_tarball(mine: Path, tmp_path: Path) -> Non
     for number in range(2):
         for path in mine.rglob("*"):
             os.utime(path, (number, number))
-        tarball = tmp_path / f"{number}.tgz"
-        with tarball.open("wb") as file:
-            made.append(bundle.pack(bundle.plan(project.find(mine), {}), file))
+        path = tmp_path / f"{number}.tgz"
+        with path.open("wb") as file:
+            made.append(tarball.pack(bundle.plan(project.find(mine), {}), file))
     assert made[0] == made[1]
-    assert made[0].sha256 == hashlib.sha256(tarball.read_bytes()).hexdigest()
-    with tarfile.open(tarball) as archive:
+    assert made[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    with tarfile.open(path) as archive:
         for member in archive:
             file_there = archive.extractfile(member)
             assert file_there is not None

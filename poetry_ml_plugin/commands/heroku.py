@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 import webbrowser
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
@@ -123,7 +124,7 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
                 ready.trial.prediction,
                 key,
             )
-            url = Deployment(self.api(), screen, wish, source).run(self._remember(found))
+            url = Deployment(self.api(), screen, wish, source).run(self._remember(found, screen))
         self.line("")
         self.line(f"  <c1>{escape(url)}</c1>")
         return 0
@@ -146,10 +147,13 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
             force=self.option("force"),
         )
 
-    def _remember(self, found: Project) -> memory.Remember:
-        if self.remembered():
-            return lambda name: None  # another app is for this one time
-        return lambda name: memory.remember(found, TARGET, {"app": name})
+    def _remember(self, found: Project, screen: Screen) -> Callable[[str], None]:
+        def remember(app: str) -> None:
+            if not self.remembered():  # else another app is for this one time
+                memory.remember(found, TARGET, {"app": app})
+                screen.line(f"pyproject.toml remembers the app {app}.")
+
+        return remember
 
     def _show(self, wish: Wish, ready: Prepared) -> None:
         self.line("")

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
 from poetry_ml_plugin.deploy import trial
-from poetry_ml_plugin.deploy.bundle import Packed
 from poetry_ml_plugin.deploy.heroku_api import HerokuAPI, HerokuError
 from poetry_ml_plugin.deploy.heroku_app import CLI, JSON, NAME, App
 from poetry_ml_plugin.deploy.logs import Log
 from poetry_ml_plugin.deploy.symptoms import explain
+from poetry_ml_plugin.deploy.tarball import Packed
 from poetry_ml_plugin.errors import MLError
 
 # How long to wait, in seconds.

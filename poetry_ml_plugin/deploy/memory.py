@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,6 @@ from poetry_ml_plugin import project
 
 if TYPE_CHECKING:
     from poetry_ml_plugin.project import Project
-
-
-Remember = Callable[[str], None]
 
 
 def recall(found: Project, target: str) -> dict[str, Any]:
@@ -31,8 +27,11 @@ def remember(found: Project, target: str, values: dict[str, str]) -> None:
     """Write these into [tool.poetry-ml-plugin.deploy.<target>]."""
     path = found.root / "pyproject.toml"
     section = ("tool", project.TOOL, "deploy", target)
-    changes: dict[tuple[str, ...], Any] = {(*section, key): values[key] for key in values}
-    _write(path, project.edit(path.read_text(encoding="utf-8"), changes))
+    table = tomlkit.table()
+    table.update(values)
+    table.add(tomlkit.nl())  # before the section that comes next
+    text = project.edit(path.read_text(encoding="utf-8"), {section: table})
+    _write(path, f"{text.rstrip()}\n")
 
 
 def forget(found: Project, target: str) -> None:

@@ -15,7 +15,8 @@ from poetry.factory import Factory
 
 from poetry_ml_plugin import packaging, venv
 from poetry_ml_plugin.deploy import bundle, trial
-from poetry_ml_plugin.deploy.bundle import Bundle, Packed
+from poetry_ml_plugin.deploy.bundle import Bundle
+from poetry_ml_plugin.deploy.tarball import Packed, pack
 from poetry_ml_plugin.deploy.trial import Trial
 from poetry_ml_plugin.errors import MLError
 
@@ -78,7 +79,7 @@ def prepare(found: Project, size: str, file: BinaryIO) -> Prepared:
     if wrong := violations(subject):
         listed = "\n".join(f"  - {violation}" for violation in wrong)
         raise MLError(f"Nothing was deployed, for it would not work:\n{listed}")
-    packed = bundle.pack(files, file)
+    packed = pack(files, file)
     if packed.size > SLUG_LIMIT:
         raise MLError(f"{packed.size / MB:.0f} MB are too much for a slug: 500 MB are allowed.")
     description = f"{poetry.package.name} {poetry.package.version}"
