@@ -351,6 +351,30 @@ def test_a_proposed_name_gives_way_and_a_named_one_does_not(fake: FakeHeroku, mi
         deploy(fake, mine, app="churn")
 
 
+def test_a_service_that_asks_for_a_key_is_asked_with_it(fake: FakeHeroku, mine: Path) -> None:
+    key = f"CHURN_SERVE_API_KEYS={SECRET},another"
+    done = command(fake, "churn-test", "--env", key, cwd=mine)
+    assert "as the model here does" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
+    done = command(fake, "--force", cwd=mine)
+    assert "the service is ready; it asks for a key" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "same"),
+    [
+        ([{"a": 0.1}], [{"a": 0.1000001}], True),
+        ([{"a": 0.1}], [{"a": 0.11}], False),
+        ([{"a": "x"}], [{"a": "y"}], False),
+        ([1, 2], [1], False),
+        ({"a": 1}, {"b": 1}, False),
+        (None, [], False),
+    ],
+)
+def test_what_counts_as_the_same_prediction(here: Any, there: Any, same: bool) -> None:
+    assert trial.alike(here, there) is same
+
+
 # Faults
 
 

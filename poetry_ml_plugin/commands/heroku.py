@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
@@ -116,13 +116,12 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
             if self.option("dry-run"):
                 self._show(wish, ready)
                 return 0
-            key = os.environ.get(f"{found.package}_API_KEY".upper(), "")
             source = Source(
                 cast("BinaryIO", file),
                 ready.packed,
                 ready.description,
                 ready.trial.prediction,
-                key,
+                _service_key(found.package.upper(), wish.env),
             )
             url = Deployment(self.api(), screen, wish, source).run(self._remember(found, screen))
         self.line("")
@@ -303,6 +302,12 @@ def count(text: str, what: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise MLError(f'{what} is a whole number, not "{text}".')
     return int(text)
+
+
+def _service_key(prefix: str, env: Mapping[str, str]) -> str:
+    """What the service may ask its callers for: as a caller has it, or as it is being set."""
+    known = os.environ.get(f"{prefix}_API_KEY") or env.get(f"{prefix}_SERVE_API_KEYS", "")
+    return known.split(",")[0].strip()
 
 
 def _summary(ready: Prepared) -> str:

@@ -23,6 +23,7 @@ BUILD, RELEASE, START, ANSWER = 1800, 900, 180, 60
 PAUSE = 2.0
 LOG_LINES, SHOWN_LINES = 100, 20
 
+TAKEN = (403, 422)  # what is answered to a name that is somebody else's
 BUILD_FAILED, START_FAILED, ANSWER_DIFFERS, INTERRUPTED = 3, 4, 5, 130
 
 
@@ -122,21 +123,22 @@ class Deployment:
 
     def _find_or_create(self) -> tuple[App, str]:
         """The app, and where it serves. A name that was only proposed gives way where it is taken."""
-        app, wish = App(self._api, self._wish.app), self._wish
+        wish = self._wish
+        try:
+            return self._app(wish.app)
+        except HerokuError as error:
+            if wish.named or error.status not in TAKEN:
+                raise
+        return self._app(f"{wish.app[:23].rstrip('-')}-{secrets.token_hex(3)}")
+
+    def _app(self, name: str) -> tuple[App, str]:
+        app, wish = App(self._api, name), self._wish
         try:
             return app, app.info()["web_url"]
         except HerokuError as error:
-            if error.status not in (403, 404) or (error.status == 403 and wish.named):
+            if error.status != 404:
                 raise
-            taken = error.status == 403
-        try:
-            if not taken:
-                return app, app.create(wish.region, wish.team)["web_url"]
-        except HerokuError as error:
-            if error.status != 422 or wish.named:
-                raise
-        other = App(self._api, f"{app.name[:23].rstrip('-')}-{secrets.token_hex(3)}")
-        return other, other.create(wish.region, wish.team)["web_url"]
+        return app, app.create(wish.region, wish.team)["web_url"]
 
     def _build(self, app: App) -> JSON:
         build = self._under_way(app) or self._send(app)
@@ -245,16 +247,16 @@ class Deployment:
                     break
             else:
                 raise self._ill(app, "The service is not ready")
-            if expected is None:
-                done("it is ready")
-                return
-            answer, reason = trial.there(self._api.visit, base, self._source.key)
-            if answer is None:
-                raise self._ill(app, f"The service does not predict: {reason}")
-            if not trial.alike(answer, expected):
-                said = f"The service predicts {answer}, and the model here {expected}."
+            answer = trial.there(self._api.visit, base, self._source.key)
+            if answer.failure:
+                raise self._ill(app, f"The service does not predict: {answer.failure}")
+            if answer.skipped or expected is None:
+                done(f"the service is ready; {answer.skipped or 'nothing to compare it with'}")
+            elif trial.alike(answer.prediction, expected):
+                done("as the model here does")
+            else:
+                said = f"The service predicts {answer.prediction}, and the model here {expected}."
                 raise DeployError(said, ANSWER_DIFFERS)
-            done("as the model here does")
 
     def _ill(self, app: App, what: str) -> DeployError:
         """What happened, with the end of the app's log."""

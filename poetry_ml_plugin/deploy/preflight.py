@@ -147,10 +147,10 @@ def check_paths(subject: Subject) -> Iterator[str]:
 
 
 def check_artifacts(subject: Subject) -> Iterator[str]:
+    folder = subject.project.artifacts_dir
+    by_dvc = any(folder.glob("*.dvc")) or folder.with_name("artifacts.dvc").exists()
     for said in packaging.verify(subject.project):
-        name = said.partition(" is missing")[0]
-        tracked = subject.project.artifacts_dir / f"{name}.dvc"
-        yield f"{said}. Run: dvc pull" if tracked.exists() else f"{said}. Run: poetry ml train"
+        yield f"{said}. Run: {'dvc pull' if by_dvc else 'poetry ml train'}"
     for member in subject.bundle.members:
         if isinstance(member.source, Path) and member.size < 1024 and _is_pointer(member.source):
             yield f"{member.name} is a pointer of Git LFS, not the file. Run: git lfs pull"

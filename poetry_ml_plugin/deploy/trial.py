@@ -23,7 +23,7 @@ Ask = Callable[..., "requests.Response | None"]
 
 @dataclass(frozen=True)
 class Trial:
-    """The examples predicted here."""
+    """The model's examples, predicted; or why not."""
 
     prediction: Any = None
     memory: int = 0  # the peak, in MB; 0 where nobody can tell
@@ -56,21 +56,23 @@ def here(found: Project, env: Env | None) -> Trial:
     return Trial(json.loads(done.stdout), _peak_memory())
 
 
-def there(ask: Ask, base: str, key: str = "") -> tuple[Any, str]:
-    """What a service predicts of the examples in its own description, or None and why not.
+def there(ask: Ask, base: str, key: str = "") -> Trial:
+    """The same of a service, for the examples in its own description.
 
     `key` is what the service asks its callers for, where it does.
     """
     described = ask(f"{base}/openapi.json")
     example = _example(described.json() if described is not None and described.ok else {})
     if example is None:
-        return None, "it gives no examples"
+        return Trial(skipped="it gives no examples")
     answer = ask(f"{base}/predict", example, key)
     if answer is None:
-        return None, "it does not answer"
+        return Trial(failure="it does not answer")
+    if answer.status_code in (401, 403):
+        return Trial(skipped="it asks for a key")
     if not answer.ok:
-        return None, f"it answers {answer.status_code}"
-    return answer.json()["predictions"], ""
+        return Trial(failure=f"it answers {answer.status_code}")
+    return Trial(answer.json()["predictions"])
 
 
 def alike(one: Any, other: Any) -> bool:
