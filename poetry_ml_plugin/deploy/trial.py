@@ -61,15 +61,16 @@ def there(ask: Ask, base: str, key: str = "") -> Trial:
 
     `key` is what the service asks its callers for, where it does.
     """
-    described = ask(f"{base}/openapi.json")
-    example = _example(described.json() if described is not None and described.ok else {})
-    if example is None:
-        return Trial(skipped="it gives no examples")
-    answer = ask(f"{base}/predict", example, key)
+    answer = ask(f"{base}/openapi.json", None, key)
+    example = _example(answer.json()) if answer is not None and answer.ok else None
+    if example is not None:
+        answer = ask(f"{base}/predict", example, key)
     if answer is None:
         return Trial(failure="it does not answer")
     if answer.status_code in (401, 403):
         return Trial(skipped="it asks for a key")
+    if example is None:
+        return Trial(skipped="it gives no examples")
     if not answer.ok:
         return Trial(failure=f"it answers {answer.status_code}")
     return Trial(answer.json()["predictions"])
