@@ -92,12 +92,15 @@ class HerokuAPI:
         if not response.ok:
             raise MLError(f"The upload was refused ({response.status_code}). Run the deploy again.")
 
-    def stream(self, url: str, start: int = 0) -> Iterator[bytes]:
-        """The bytes of a log from `start` on, as they come. Ends where the connection does."""
+    def stream(self, url: str, start: int = 0, silence: float | None = 60) -> Iterator[bytes]:
+        """The bytes of a log from `start` on, as they come.
+
+        Ends where the connection does, or after so many seconds of silence; None bears with any.
+        """
         headers = {"Accept": "text/plain"} | ({"Range": f"bytes={start}-"} if start else {})
         try:
             with self._session.get(
-                url, headers=headers, timeout=TIMEOUT, stream=True, allow_redirects=False
+                url, headers=headers, timeout=(10, silence), stream=True, allow_redirects=False
             ) as response:
                 if response.status_code not in (200, 206):
                     return

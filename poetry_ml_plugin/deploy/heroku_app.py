@@ -129,7 +129,7 @@ class App:
         session = self._api.post(f"{self._path}/log-sessions", wanted, repeatable=True)
         waiting: list[str] = []
         log = Log(waiting.append)
-        for chunk in self._api.stream(session["logplex_url"]):
+        for chunk in self._api.stream(session["logplex_url"], silence=None if tail else 60):
             log.take(chunk)
             yield from waiting
             waiting.clear()
