@@ -20,7 +20,7 @@ from poetry_ml_plugin.errors import MLError
 
 # How long to wait, in seconds.
 BUILD, RELEASE, START, ANSWER = 1800, 900, 180, 60
-PAUSE = 2.0
+PAUSE, LONGEST_PAUSE = 0.5, 4.0
 LOG_LINES, SHOWN_LINES = 100, 20
 
 TAKEN = (403, 422)  # what is answered to a name that is somebody else's
@@ -277,11 +277,12 @@ class Deployment:
         return DeployError(said, error.exit_code)
 
     def _for(self, seconds: float) -> Iterator[None]:
-        """Again and again with pauses in between, for as long as that."""
-        deadline = self._clock() + seconds
+        """Again and again, with ever longer pauses in between, for as long as that."""
+        deadline, pause = self._clock() + seconds, PAUSE
         while self._clock() < deadline:
             yield
-            self._sleep(PAUSE)
+            self._sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def _late(self, what: str, seconds: float) -> DeployError:
         said = f"Heroku did not finish {what} within {seconds / 60:.0f} minutes. See: {CLI} status"
