@@ -83,12 +83,13 @@ def check(method: str, path: str, body: Any) -> None:
     fitting = [schema for p, schema in CALLS if re.fullmatch(p.replace("{app}", NAME), route)]
     if not fitting:
         raise Refused(400, "bad_request", "no call that we know of")
-    _hold(body, fitting[0])
+    hold(body, fitting[0])
     if SCHEMA.exists():
-        _hold(body, published(method, path))
+        hold(body, published(method, path))
 
 
-def _hold(body: Any, schema: Any) -> None:
+def hold(body: Any, schema: Any) -> None:
+    """Raises Refused where a body does not fit its schema."""
     if schema is None:
         if body is not None:
             raise Refused(400, "bad_request", f"a body where there is none: {body}")

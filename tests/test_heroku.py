@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import heroku_schema
 import pytest
 from cleo.io.inputs.argv_input import ArgvInput
 from cleo.io.outputs.buffered_output import BufferedOutput
@@ -686,6 +687,32 @@ def test_the_same_files_make_the_same_tarball(mine: Path, tmp_path: Path) -> Non
             assert file_there is not None
             assert file_there.read() == (mine / member.name).read_bytes()
             assert (member.uid, member.uname, member.mode) == (0, "", 0o644)
+
+
+# What the fake takes
+
+WRONG: list[tuple[str, str, Any]] = [
+    ("POST", "/apps", {"name": "Capital"}),
+    ("POST", "/apps/churn-test/builds", {"source_blob": "a"}),
+    ("PATCH", "/apps/churn-test/config-vars", {"A": 1}),
+    ("PATCH", "/apps/churn-test/formation", {"updates": [{"type": "web", "quantity": "2"}]}),
+    ("POST", "/apps/churn-test/releases", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WRONG)
+def test_the_fake_refuses_what_heroku_would(method: str, path: str, body: Any) -> None:
+    with pytest.raises(heroku_schema.Refused):
+        heroku_schema.check(method, path, body)
+
+
+@pytest.mark.skipif(
+    not heroku_schema.SCHEMA.exists(), reason="Heroku's published schema is not beside the project"
+)
+@pytest.mark.parametrize(("method", "path", "body"), WRONG)
+def test_so_does_the_published_schema(method: str, path: str, body: Any) -> None:
+    with pytest.raises(heroku_schema.Refused):
+        heroku_schema.hold(body, heroku_schema.published(method, path))
 
 
 # Words
