@@ -1,0 +1,105 @@
+"""What the model predicts of its own examples, here and where it was deployed."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import requests
+    from poetry.utils.env import Env
+
+    from poetry_ml_plugin.project import Project
+
+SECONDS = 120
+
+Ask = Callable[..., "requests.Response | None"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The model's examples, predicted; or why not."""
+
+    prediction: Any = None
+    memory: int = 0  # the peak, in MB; 0 where nobody can tell
+    failure: str = ""
+    skipped: str = ""
+
+
+def here(found: Project, env: Env | None) -> Trial:
+    """Predict the model's examples as the project's command line does."""
+    if env is None:
+        return Trial(skipped='the project is not installed here ("poetry install")')
+    command = [str(env.python), "-m", found.package, "predict", "--example"]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=found.root,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Trial(failure=f"it took longer than {SECONDS} seconds")
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        if last.startswith("AttributeError") and "'examples'" in last:
+            return Trial(skipped="the model has no examples")
+        return Trial(failure=last)
+    return Trial(json.loads(done.stdout), _peak_memory())
+
+
+def there(ask: Ask, base: str, key: str = "") -> Trial:
+    """The same of a service, for the examples in its own description.
+
+    `key` is what the service asks its callers for, where it does.
+    """
+    answer = ask(f"{base}/openapi.json", None, key)
+    example = _example(answer.json()) if answer is not None and answer.ok else None
+    if example is not None:
+        answer = ask(f"{base}/predict", example, key)
+    if answer is None:
+        return Trial(failure="it does not answer")
+    if answer.status_code in (401, 403):
+        return Trial(skipped="it asks for a key")
+    if example is None:
+        return Trial(skipped="it gives no examples")
+    if not answer.ok:
+        return Trial(failure=f"it answers {answer.status_code}")
+    return Trial(answer.json()["predictions"])
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two predictions are the same but for what another processor makes of the last digits."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-6)
+    return bool(one == other)
+
+
+def _example(document: Any) -> Any:
+    """The request that the service's description gives as an example."""
+    path = ("paths", "/predict", "post", "requestBody", "content", "application/json", "example")
+    for key in path:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
+def _peak_memory() -> int:
+    """The largest of the processes that were run and waited for, in MB."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return round(peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6)
