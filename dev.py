@@ -82,7 +82,7 @@ def test(home: Path, env: dict[str, str], rest: list[str]) -> int:
         ["ruff", "check", ".", "templates/project"],
         ["ruff", "format", "--check", ".", "templates/project"],
         ["mypy"],
-        ["pytest", "--cov", *rest],
+        ["pytest", "--cov", "--numprocesses", "2", "--dist", "loadfile", *rest],
     ]
     provide_browser()
     failed = []

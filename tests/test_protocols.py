@@ -141,6 +141,26 @@ def test_oip_takes_a_matrix_as_one_tensor(churn: Churn, copy: Path) -> None:
         ]
 
 
+def test_a_field_may_be_a_list(churn: Churn, copy: Path) -> None:
+    (copy / "src/churn/models/model.py").write_text(
+        "import msgspec\n"
+        "class Image(msgspec.Struct):\n    pixels: list[float]\n    name: str = ''\n"
+        "class Model:\n"
+        "    def predict(self, data: list[Image]) -> list[float]:\n"
+        "        return [sum(image.pixels) for image in data]\n"
+    )
+    command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1"]
+    with service(command, copy, {"PYTHONPATH": str(copy / "src")}) as running:
+        shape = running.get("/v2/models/churn")["inputs"][0]
+        assert shape == {"name": "pixels", "datatype": "FP64", "shape": [-1, -1]}
+        names = tensor("name", "BYTES", ["a", "b"], [2])
+        body = {"inputs": [tensor("pixels", "FP32", [1, 2, 3, 4], [2, 2]), names]}
+        assert infer(running, body)[1]["outputs"] == [tensor("output", "FP64", [3.0, 7.0])]
+        cells = b'pixels,name\n"[1, 2.5]","[x"\n'
+        _, _, table = running.request("POST", "/invocations", cells, Content_Type="text/csv")
+        assert table == b'pixels,name,prediction\n"[1, 2.5]",[x,3.5\n'
+
+
 def test_whisks_untyped_model_is_served(churn: Churn, copy: Path) -> None:
     (copy / "src/churn/models/model.py").write_text(
         "import numpy as np\nclass Model:\n    def predict(self, data):\n"

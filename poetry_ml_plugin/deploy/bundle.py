@@ -7,27 +7,16 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import tomlkit
 
-from poetry_ml_plugin import git, project
+from poetry_ml_plugin import credentials, git, project
 
 if TYPE_CHECKING:
     from poetry_ml_plugin.project import Project
 
-# What never leaves this machine, even where it was committed.
-SECRETS = (
-    *(".env", ".env.*", ".netrc", ".pypirc", "*.pem", "*.key", "id_rsa*", "id_ed25519*"),
-    *(
-        f"{name}.{kind}"
-        for name in ("secrets", "credentials")
-        for kind in ("json", "toml", "yaml", "yml")
-    ),
-)
-HARMLESS = (".env.example",)
 FOLDERS = frozenset(["__pycache__", ".git", ".venv", "venv", "node_modules"])
 DATA = "data"
 # Without git to say what belongs to the project.
@@ -114,8 +103,8 @@ def artifacts(found: Project) -> list[str]:
 def _sort(root: Path, name: str, sorting: _Sorting) -> None:
     path = root / name
     parts = PurePosixPath(name).parts
-    secret = any(fnmatch(path.name, pattern) for pattern in SECRETS)
-    if (secret and path.name not in HARMLESS) or FOLDERS.intersection(parts) or parts[0] == DATA:
+    secret = credentials.refused(PurePosixPath(name))  # stays, even where it was committed
+    if secret or FOLDERS.intersection(parts) or parts[0] == DATA:
         sorting.left_out.append(name)
     elif path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
         sorting.violations.append(f"{name} is a link out of the project. Copy what it points to.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from poetry.core.constraints.version import parse_constraint
 from poetry.factory import Factory
 
-from poetry_ml_plugin import packaging, venv
+from poetry_ml_plugin import artifacts, lock, venv
 from poetry_ml_plugin.deploy import bundle, trial
 from poetry_ml_plugin.deploy.bundle import Bundle
 from poetry_ml_plugin.deploy.tarball import Packed, pack
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")  # that the buildpack installs
 RIVALS = ("requirements.txt", "Pipfile", "Pipfile.lock", "uv.lock")  # for the one lock file
 SERVERS = ("falcon", "waitress")
-LFS = b"version https://git-lfs.github.com/spec/"
 MB = 1_000_000
 SLUG_LIMIT = 500 * MB
 SHRINKS_TO = 0.4  # what compression leaves of installed packages, in our experience
@@ -147,13 +146,10 @@ def check_paths(subject: Subject) -> Iterator[str]:
 
 
 def check_artifacts(subject: Subject) -> Iterator[str]:
-    folder = subject.project.artifacts_dir
-    by_dvc = any(folder.glob("*.dvc")) or folder.with_name("artifacts.dvc").exists()
-    for said in packaging.verify(subject.project):
-        yield f"{said}. Run: {'dvc pull' if by_dvc else 'poetry ml train'}"
-    for member in subject.bundle.members:
-        if isinstance(member.source, Path) and member.size < 1024 and _is_pointer(member.source):
-            yield f"{member.name} is a pointer of Git LFS, not the file. Run: git lfs pull"
+    locked = lock.read(subject.project.root)
+    versions = artifacts.versions(subject.project, locked) if locked else []
+    for violation in [*artifacts.verify(subject.project), *versions]:
+        yield f"{violation.what}. {violation.mend}"
 
 
 def check_python(subject: Subject) -> Iterator[str]:
@@ -251,10 +247,6 @@ def _text(subject: Subject, name: str) -> str:
             content = source if isinstance(source, bytes) else source.read_bytes()
             return content.decode(errors="replace")
     return ""
-
-
-def _is_pointer(path: Path) -> bool:
-    return path.read_bytes().startswith(LFS)
 
 
 def _installed(env: Env, name: str) -> int:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import io
+import os
 import pickle
 import re
 import sys
@@ -41,6 +42,7 @@ def dump_onnx(model: Any) -> bytes:
 
 def load_onnx(content: bytes) -> Any:
     """An onnxruntime.InferenceSession that leaves the other cores to other requests."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it may report home
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

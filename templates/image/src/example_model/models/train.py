@@ -42,7 +42,7 @@ def train(overrides: Mapping[str, str], echo: Echo) -> Metrics:
     echo(f"ONNX agrees with scikit-learn on {len(held_out)} held-out images, to {difference:.0e}.")
     manifest.save("model.onnx", onnx)
     metrics = evaluate(Model(), held_out, held_out_digits)
-    manifest.record(msgspec.to_builtins(settings), [], metrics)
+    manifest.record(settings, [], metrics, settings.seed)
     return report(metrics, echo)
 
 

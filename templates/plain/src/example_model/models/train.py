@@ -23,7 +23,7 @@ def train(overrides: Mapping[str, str], echo: Echo) -> Metrics:
     settings = config.load("train", TrainConfig, overrides)
     manifest.save("parameters.json", {"factor": settings.factor})
     metrics = evaluate(Model())
-    manifest.record(msgspec.to_builtins(settings), [], metrics)
+    manifest.record(settings, [], metrics)
     return report(metrics, echo)
 
 

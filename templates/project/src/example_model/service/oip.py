@@ -120,12 +120,17 @@ class Protocol:
         for tensor in inputs:
             if tensor.name not in self._schema.fields or tensor.name in columns:
                 raise ValueError(f"Input {tensor.name!r} is no field of a row, or comes twice.")
-            if math.prod(tensor.shape[1:]) != 1:
-                raise ValueError(f"Input {tensor.name!r} must have the shape [rows] or [rows, 1].")
-            columns[tensor.name] = _flat(tensor)
+            columns[tensor.name] = self._column(tensor)
         if len({len(values) for values in columns.values()}) != 1:
             raise ValueError("The inputs have different numbers of rows.")
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _column(self, tensor: Input) -> list[Any]:
+        if tensor.name in self._schema.lists:
+            return _nested(_flat(tensor), tensor.shape)
+        if math.prod(tensor.shape[1:]) != 1:
+            raise ValueError(f"Input {tensor.name!r} must have the shape [rows] or [rows, 1].")
+        return _flat(tensor)
 
 
 def _flat(tensor: Input) -> list[Any]:

@@ -33,6 +33,7 @@ class Schema:
         self.limited = Annotated[rows, msgspec.Meta(min_length=1, max_length=max_rows)]
         if self.row is None:
             self.limited = rows
+        self.lists = {tensor.name for tensor in tensors(self.row, "") if len(tensor.shape) > 1}
         self.request = msgspec.defstruct(
             "Request", [("data", self.limited)], forbid_unknown_fields=True
         )
@@ -66,7 +67,9 @@ class Schema:
         return msgspec.convert(rows, self.limited, strict=strict)
 
     def convert_cells(self, cells: Sequence[Mapping[str, str | None]]) -> Any:
-        """Rows from the cells of a table: text becomes numbers, columns of no field are left out.
+        """Rows from the cells of a table: text becomes numbers, or JSON where a field is a list.
+
+        Cells that stand for no value, and columns of no field, are left out.
 
         Raises msgspec.ValidationError that names the row and the field.
         """
@@ -74,7 +77,11 @@ class Schema:
             return self.convert([list(row.values()) for row in cells], strict=False)
         return self.convert(
             [
-                {k: v for k, v in row.items() if k in self.fields and (v or "") not in MISSING}
+                {
+                    k: msgspec.json.decode(v) if v and k in self.lists else v
+                    for k, v in row.items()
+                    if k in self.fields and (v or "") not in MISSING
+                }
                 for row in cells
             ],
             strict=False,

@@ -48,7 +48,7 @@ def train(overrides: Mapping[str, str], echo: Echo) -> Metrics:
     manifest.save("vocabulary.json", vocabulary)
     manifest.save("classes.json", pipeline.classes_.tolist())
     metrics = evaluate(Model(), held_out, held_out_moods)
-    manifest.record(msgspec.to_builtins(settings), [data.path(settings.data)], metrics)
+    manifest.record(settings, [data.path(settings.data)], metrics, settings.seed)
     return report(metrics, echo)
 
 
