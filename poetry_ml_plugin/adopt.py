@@ -61,8 +61,7 @@ def plan(found: Existing, python: str, package: str | None = None) -> Plan:
     files[update.BASE] = update.remember(rendered)[update.BASE]
     added = scaffold.missing(files, found.root)
     wish = declare.wish(found, own, python, model)
-    if left := _left_out(rendered, added):
-        wish["tool"][project.TOOL]["keep"] = left
+    wish["tool"][project.TOOL]["keep"] = _left_out(rendered, added)
     after = additions.extend(found.content, wish)
     kept = tuple(str(name) for name in files if name not in added)
     return Plan(
@@ -142,7 +141,7 @@ def _left_out(
     rendered: Mapping[PurePosixPath, File], added: Mapping[PurePosixPath, File]
 ) -> list[str]:
     """What no update is to bring either, as `keep` names it: files, and folders that are out whole."""
-    left = {name for name, file in rendered.items() if added.get(name) != file} - {PYPROJECT}
+    left = {name for name, file in rendered.items() if added.get(name) != file}
     whole = {n.parts[0] for n in left} - {n.parts[0] for n in rendered.keys() - left}
     return sorted({n.parts[0] if n.parts[0] in whole else str(n) for n in left} - {"data"})
 

@@ -226,7 +226,7 @@ def runtime(subject: Subject) -> Iterable[Violation]:
     """Libraries that the artifacts, or the service, need where only runtime dependencies are installed."""
     if subject.lock is None:
         return
-    installed = {package.name for package in subject.lock.packages if package.runtime}
+    installed = {p.name for p in subject.lock.packages if p.runtime and not p.optional}
     needed = {"falcon": "the service", "waitress": "the service"}
     for file, entry in artifacts.listed(subject.project).items():
         if entry.strict:

@@ -74,7 +74,13 @@ def _package(entry: Mapping[str, Any]) -> Package:
         name=canonicalize_name(entry["name"]),
         version=entry["version"],
         runtime="main" in entry["groups"],
-        optional=entry["optional"],
+        optional=entry["optional"] or "extra ==" in _marker(entry),
         requires=tuple(canonicalize_name(name) for name in entry.get("dependencies", ())),
         files={file["file"]: file["hash"] for file in entry["files"]},
     )
+
+
+def _marker(entry: Mapping[str, Any]) -> str:
+    """Where the runtime dependencies have a package."""
+    markers = entry.get("markers", "")
+    return str(markers.get("main", "") if isinstance(markers, dict) else markers)

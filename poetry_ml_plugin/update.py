@@ -80,7 +80,12 @@ def plan(root: Path, source: str | None = None) -> Update:
         for path in [path for path in side if _is_kept(path, wishes)]:
             del side[path]
     crlf = _with_crlf(root)
-    return Update(_like(base, crlf), _like(new, crlf), kept, version)
+    base, new = _like(base, crlf), _like(new, crlf)
+    if _is_kept(PYPROJECT, wishes):  # but for the one line that says what the project now has
+        text = (root / PYPROJECT).read_bytes().decode()
+        edited = project.edit(text, {("tool", project.TOOL, "template-version"): version})
+        base[PYPROJECT], new[PYPROJECT] = File(text.encode()), File(edited.encode())
+    return Update(base, new, kept, version)
 
 
 def _render_like(

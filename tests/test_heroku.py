@@ -593,7 +593,7 @@ def test_everything_that_is_wrong_is_said_at_once_and_before_any_call(
         "runtime.txt is out of use",
         "falcon is not among the runtime dependencies",
         "falkon is taken from",
-        "model.onnx differs from its manifest",
+        "model.onnx is a git-LFS pointer",
         "git lfs pull",
         "Heroku has no Python 3.9",
         "The Procfile has no line",

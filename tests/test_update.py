@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from conftest import poetry, run
 
-from poetry_ml_plugin import project, scaffold, templates, update
+from poetry_ml_plugin import adopt, existing, project, scaffold, templates, update
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.names import Names
 from poetry_ml_plugin.scaffold import File
@@ -424,3 +424,41 @@ def test_an_unpacked_base_is_what_was_packed(tmp_path: Path) -> None:
     unpacked = update._unpack(packed, tmp_path)
     assert unpacked == {p: f for p, f in files.items() if p.parts[0] != "data"}
     assert project.TOOL in unpacked[PurePosixPath("pyproject.toml")].content.decode()
+
+
+def test_a_project_of_init_is_updated(tmp_path: Path) -> None:
+    root = tmp_path / "scoring"
+    own = '[project]\nname = "scoring"  # ours\nversion = "3"\nrequires-python = ">=3.10"\n'
+    fill(root, {"pyproject.toml": own, "README.md": "Ours.\n", "scoring.py": ""})
+    todo = adopt.plan(existing.find(root), "3.11")
+    adopt.apply(todo)
+    section = project.load(root / "pyproject.toml")["tool"][project.TOOL]
+    version = f'template-version = "{section["template-version"]}"'
+    rendered = scaffold.plan(todo.names, "3.11")
+    changed = PurePosixPath("src", todo.names.package, "service/batching.py")
+    older = dict(rendered)
+    older[changed] = File(rendered[changed].content.replace(b"Predict for many", b"Guess for some"))
+    older[PurePosixPath("README.md")] = File(b"# Older\n")
+    older[update.PYPROJECT] = File(
+        rendered[update.PYPROJECT].content.replace(version.encode(), b'template-version = "0.0.1"')
+    )
+    text = (root / "pyproject.toml").read_text()
+    assert version in text
+    commit(
+        root,
+        {
+            "pyproject.toml": text.replace(version, 'template-version = "0.0.1"'),
+            str(changed): older[changed].content.decode(),
+        },
+    )
+    (root / BASE).write_bytes(update.remember(older)[update.BASE].content)
+    commit(root)
+    merged(root)
+    assert (root / changed).read_bytes() == rendered[changed].content
+    assert (root / "pyproject.toml").read_text() == text
+    assert (root / "README.md").read_text() == "Ours.\n"
+    assert set(status(root).splitlines()) == {
+        f"M  {BASE}",
+        "M  pyproject.toml",
+        f"M  {changed}",
+    }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,27 @@ if TYPE_CHECKING:
     from poetry_ml_plugin.project import Project
 
 SECONDS = 120
+
+# Runs a package and then says how much memory it had at most. What the system tells a parent of its child
+# would not do: there a child has at least what its parent had.
+MEASURED = """\
+import runpy, sys
+sys.argv = sys.argv[1:]
+try:
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+finally:
+    try:
+        with open("/proc/self/status") as file:
+            kilobytes = next(line.split()[1] for line in file if line.startswith("VmHWM"))
+    except OSError:
+        try:
+            import resource
+            kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        except ImportError:
+            kilobytes = 0
+    print("peak memory", kilobytes, file=sys.stderr)
+"""
+PEAK = re.compile(r"^peak memory (\d+)\n", re.MULTILINE)
 
 Ask = Callable[..., "requests.Response | None"]
 
@@ -35,7 +56,7 @@ def here(found: Project, env: Env | None) -> Trial:
     """Predict the model's examples as the project's command line does."""
     if env is None:
         return Trial(skipped='the project is not installed here ("poetry install")')
-    command = [str(env.python), "-m", found.package, "predict", "--example"]
+    command = [str(env.python), "-c", MEASURED, found.package, "predict", "--example"]
     try:
         done = subprocess.run(
             command,
@@ -49,11 +70,14 @@ def here(found: Project, env: Env | None) -> Trial:
     except subprocess.TimeoutExpired:
         return Trial(failure=f"it took longer than {SECONDS} seconds")
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        last = (PEAK.sub("", done.stderr).strip().splitlines() or [f"exit code {done.returncode}"])[
+            -1
+        ]
         if last.startswith("AttributeError") and "'examples'" in last:
             return Trial(skipped="the model has no examples")
         return Trial(failure=last)
-    return Trial(json.loads(done.stdout), _peak_memory())
+    peak = PEAK.search(done.stderr)
+    return Trial(json.loads(done.stdout), round(int(peak[1]) * 1024 / 1e6) if peak else 0)
 
 
 def there(ask: Ask, base: str, key: str = "") -> Trial:
@@ -93,13 +117,3 @@ def _example(document: Any) -> Any:
     for key in path:
         document = document.get(key) if isinstance(document, dict) else None
     return document
-
-
-def _peak_memory() -> int:
-    """The largest of the processes that were run and waited for, in MB."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return round(peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6)

@@ -19,8 +19,8 @@ from . import ServeConfig
 TICK = 0.25
 CRASHES = 5  # of workers that lived less than YOUNG seconds, one after the other
 YOUNG = 5.0
-NAMES = {"SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGCHLD"}  # not all are on every system
-SIGNALS = [number for number in signal.Signals if number.name in NAMES]
+TAKEN = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGCHLD")  # not all are on every system
+SIGNALS = [number for number in signal.Signals if number.name in TAKEN]
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,12 @@ class Supervisor:
         violation: Callable[[], bool] = lambda: False,
         watched: Path | None = None,
     ) -> None:
-        self._load, self._settings = load, settings
-        self._violation, self._watched = violation, watched
+        self._load, self._settings, self._violation, self._watched = (
+            load,
+            settings,
+            violation,
+            watched,
+        )
         self._model = load()
         self._listening = _listen(settings)
         self._workers: dict[int, float] = {}  # process id to time of its start
@@ -62,7 +66,8 @@ class Supervisor:
             server = self._server()
             signal.signal(signal.SIGINT, server.stop_all)
             announce(self._url)
-            return server.run()
+            server.run()
+            return
         with tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True) as shared:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
             import_module(f"{__package__}.server")  # once, for all workers to share
