@@ -333,7 +333,11 @@ def test_what_i_wish_to_keep_is_left_alone_and_named(place: Path) -> None:
     said = merged(root)
     assert "kept     guide.txt" in said
     assert "kept     src/churn/models/model.py" in said
-    assert set(status(root).splitlines()) == {f"M  {BASE}", "D  old.txt"}
+    assert set(status(root).splitlines()) == {f"M  {BASE}", "D  old.txt", "M  pyproject.toml"}
+    renewed = text.replace('template-version = "1"', 'template-version = "2"')
+    assert (
+        root / "pyproject.toml"
+    ).read_text() == renewed  # it is no wish to be told a wrong version
 
 
 def test_a_wish_that_is_no_list_is_named(place: Path) -> None:

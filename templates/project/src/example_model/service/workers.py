@@ -39,12 +39,8 @@ class Supervisor:
         violation: Callable[[], bool] = lambda: False,
         watched: Path | None = None,
     ) -> None:
-        self._load, self._settings, self._violation, self._watched = (
-            load,
-            settings,
-            violation,
-            watched,
-        )
+        self._load, self._settings = load, settings
+        self._violation, self._watched = violation, watched
         self._model = load()
         self._listening = _listen(settings)
         self._workers: dict[int, float] = {}  # process id to time of its start
@@ -181,7 +177,6 @@ class Supervisor:
         log.warning("The code has changed: starting anew.")
         for pid in [*self._workers, *self._leaving]:
             os.kill(pid, signal.SIGKILL)
-        self._listening.close()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
