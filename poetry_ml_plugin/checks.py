@@ -117,7 +117,7 @@ def name(subject: Subject) -> Iterable[Violation]:
         names.derive(subject.root, declared or "", subject.project.package)
     except MLError as error:
         yield Violation(*_parts(error))
-    entry = f"{subject.project.package}.cli:main"
+    entry = f"{subject.project.package}.__main__:main"
     if entry not in subject.toml.get("project", {}).get("scripts", {}).values():
         mend = f'Write {subject.project.package} = "{entry}" in [project.scripts].'
         yield Violation("pyproject.toml installs no command for the package", mend, warning=True)

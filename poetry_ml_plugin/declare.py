@@ -90,7 +90,7 @@ def _has(found: Existing, package: str) -> bool:
 
 
 def _script(found: Existing, own: Names) -> dict[str, Any]:
-    scripts = {"scripts": {own.package: f"{own.package}.cli:main"}}
+    scripts = {"scripts": {own.package: f"{own.package}.__main__:main"}}
     stated = table(found.data, "project")
     in_poetry = "scripts" in table(found.data, "tool", "poetry") or "scripts" in stated.get(
         "dynamic", []

@@ -104,7 +104,7 @@ def test_wheel_sdist_and_wheel_from_sdist_carry_the_artifacts(
 
 def test_two_builds_of_one_tree_are_the_same_to_the_last_byte(copy: Path, tmp_path: Path) -> None:
     shutil.copytree(copy, tmp_path / "other")
-    os.utime(tmp_path / "other/src/churn/cli.py", (1, 1))
+    os.utime(tmp_path / "other/src/churn/__main__.py", (1, 1))
     for root in (copy, tmp_path / "other"):
         poetry("build", cwd=root)
     for pattern in ("*.whl", "*.tar.gz"):
@@ -157,7 +157,10 @@ def test_every_violation_is_named_at_once_with_its_mend(copy: Path, tmp_path: Pa
     names = ["gone.onnx", "lfs.onnx", "dvc.onnx", "pulled.onnx", "link.onnx", "old.skops"]
     manifest["artifacts"] |= dict.fromkeys(names, entry)
     manifest["artifacts"]["../out.onnx"] = entry
-    manifest["artifacts"]["old.skops"] = entry | {"libraries": {"scikit-learn": "0.1"}}
+    manifest["artifacts"]["old.skops"] = entry | {
+        "format": "skops",
+        "libraries": {"scikit-learn": "0.1"},
+    }
     (copy / MANIFEST).write_text(json.dumps(manifest))
     shutil.copy(artifacts / "model.onnx", artifacts / "old.skops")
     shutil.copy(artifacts / "model.onnx", tmp_path / "link.onnx")

@@ -52,7 +52,7 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
         "Windows keeps this name",
     ),
     (
-        lambda root: replace(root, "pyproject.toml", "churn.cli:main", "churn.other:main"),
+        lambda root: replace(root, "pyproject.toml", "churn.__main__:main", "churn.other:main"),
         {"name": "warning"},
         "installs no command",
     ),

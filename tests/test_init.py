@@ -128,9 +128,9 @@ def test_the_projects_own_build_is_as_it_was(shape: Path) -> None:
     ours = tuple(map(str, todo.files))
     assert all(f"/{own}/" in name or name.endswith(ours) for name in more)
     if before:
-        assert {f"wheel/{own}/cli.py", f"wheel/{own}/artifacts/manifest.json"} <= after.keys()
+        assert {f"wheel/{own}/__main__.py", f"wheel/{own}/artifacts/manifest.json"} <= after.keys()
         (points,) = [after[name] for name in after if name.endswith("entry_points.txt")]
-        assert f"{own}={own}.cli:main" in points.decode()
+        assert f"{own}={own}.__main__:main" in points.decode()
 
 
 def test_poetry_takes_the_dependencies_in_their_groups(shape: Path) -> None:
@@ -378,7 +378,7 @@ def test_whisks_dependencies_come_along_in_their_groups(whisk: Path) -> None:
     assert not main.keys() & dev.keys()
     assert package.entry_points["console-scripts"] == {
         "churn_model": "churn_model.cli.main:cli",
-        "churn_model_ml": "churn_model_ml.cli:main",
+        "churn_model_ml": "churn_model_ml.__main__:main",
     }
     wheel = built(whisk)
     assert wheel["wheel/churn_model/artifacts/model.pkl"] == STUB
@@ -408,7 +408,7 @@ def test_a_flat_setuptools_project_keeps_its_package(tmp_path: Path) -> None:
     files = {"setup.py": setup, "old_tool/__init__.py": "", "tests/__init__.py": ""}
     root = lay_out(tmp_path, files)
     adopted(root)
-    assert {"wheel/old_tool/__init__.py", "wheel/old_tool_ml/cli.py"} <= built(root).keys()
+    assert {"wheel/old_tool/__init__.py", "wheel/old_tool_ml/__main__.py"} <= built(root).keys()
     package = Factory().create_poetry(root).package
     assert package.name == "old-tool"
     assert {d.name for d in package.requires} >= RUNTIME | {"attrs"}

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from example_model import data, manifest
-from example_model.cli import main
+from example_model.__main__ import main
 from example_model.models.model import Image, Model
 
 

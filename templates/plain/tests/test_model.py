@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from example_model.cli import main
+from example_model.__main__ import main
 from example_model.models.model import Model
 
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from example_model import ProjectError, artifacts_dir, data_dir, manifest
-from example_model.cli import main
+from example_model.__main__ import main
 from example_model.models.model import Model, Penguin
 
 

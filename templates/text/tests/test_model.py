@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from example_model import data_dir, manifest
-from example_model.cli import main
+from example_model.__main__ import main
 from example_model.models.model import Model, Tweet, count, words
 
 

@@ -1,5 +1,173 @@
-"""`python -m` for the command line."""
+"""The command line: train, evaluate, predict, serve, verify."""
 
-from .cli import main
+import csv
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
 
-main()
+import click
+import msgspec
+
+from . import ProjectError, artifacts_dir, config, manifest
+from .rows import KINDS, SUFFIXES
+from .service.schema import Schema
+
+
+class Commands(click.Group):
+    """Prints a ProjectError as one line instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ProjectError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values]
+    for key, equals, _ in pairs:
+        if not equals:
+            raise click.BadParameter(f'write key=value, not "{key}"')
+    return {key: value for key, _, value in pairs}
+
+
+settings_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_pairs,
+    help="Override a key of the configuration; may be repeated.",
+)
+
+
+@click.group(cls=Commands)
+def main() -> None:
+    """Train the model, evaluate it, predict with it, serve it."""
+
+
+@main.command()
+@settings_option
+def train(overrides: dict[str, str]) -> None:
+    """Fit the model on data/ as configs/train.yaml says, and save it in artifacts/."""
+    _training().train(overrides, click.echo)
+
+
+@main.command()
+@settings_option
+def evaluate(overrides: dict[str, str]) -> None:
+    """Evaluate the saved model on the rows held out of its training."""
+    _training().evaluate_saved(overrides, click.echo)
+
+
+@main.command()
+@click.argument("rows", required=False)
+@click.option("--example", is_flag=True, help="Predict the model's own example rows.")
+@click.option("--url", help="Ask the service at this address instead of the model here.")
+def predict(rows: str | None, example: bool, url: str | None) -> None:
+    """Predict ROWS: JSON, a .json, .jsonl or .csv file, or - for standard input."""
+    if (rows is None) == (not example):
+        raise click.UsageError("Give rows to predict (JSON, a file, or -), or --example.")
+    if rows is None:
+        model = _model()
+        click.echo(_pretty(Schema.encode(model.predict(model.examples))))
+        return
+    body, kind = _read(rows)
+    answer = _ask(url, body, kind) if url else _predict(body, kind)
+    click.echo(_pretty(answer) if kind == "application/json" else answer, nl=False)
+
+
+@main.command()
+@click.option("--host", help="Address to listen on; 0.0.0.0 to be reached from other machines.")
+@click.option("--port", envvar="PORT", help="Port to listen on; 0 for any free one. [$PORT]")
+@click.option("--workers", envvar="WEB_CONCURRENCY", help="Processes. [$WEB_CONCURRENCY]")
+@click.option("--reload", is_flag=True, help="Start anew when the code or an artifact changes.")
+@settings_option
+def serve(reload: bool, overrides: dict[str, str], **options: str | None) -> None:
+    """Serve the model over HTTP as configs/serve.yaml says."""
+    from .service import ServeConfig
+    from .service.workers import Supervisor
+
+    chosen = {key: value for key, value in options.items() if value is not None}
+    settings = config.load("serve", ServeConfig, overrides | chosen)
+    watched = Path(__file__).parent if reload else None
+    Supervisor(_model, settings, manifest.watch(), watched).run(
+        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C.")
+    )
+
+
+@main.command()
+def verify() -> None:
+    """Hold every artifact against the manifest."""
+    violations = manifest.verify()
+    for violation in violations:
+        click.echo(violation, err=True)
+    if violations:
+        raise ProjectError(f"{len(violations)} violations in {artifacts_dir}.")
+    click.echo(f"{len(manifest.read().artifacts)} artifacts are as they were saved.")
+
+
+def _read(source: str) -> tuple[bytes, str]:
+    """What to predict, and its media type."""
+    if source.lstrip()[:1] in ("[", "{"):
+        return source.encode(), "application/json"
+    try:
+        body = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise ProjectError(
+            f"{source} cannot be read: {error.strerror}. "
+            "Give JSON rows, a .json, .jsonl or .csv file, or - for standard input."
+        ) from error
+    looks_json = body.lstrip()[:1] in (b"[", b"{")
+    return body, SUFFIXES.get(Path(source).suffix, "application/json" if looks_json else "text/csv")
+
+
+def _predict(body: bytes, kind: str) -> bytes:
+    model = _model()
+    try:
+        data, render = KINDS[kind](Schema.of(model), body)
+    except (msgspec.DecodeError, ValueError, csv.Error) as error:
+        raise ProjectError(f"These rows do not fit the model: {error}") from error
+    return render(model.predict(data))
+
+
+def _ask(url: str, body: bytes, kind: str) -> bytes:
+    headers = {"Content-Type": kind}
+    if key := os.environ.get(f"{__package__}_API_KEY".upper()):
+        headers["Authorization"] = f"Bearer {key}"
+    request = urllib.request.Request(f"{url.rstrip('/')}/invocations", body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return bytes(response.read())
+    except urllib.error.HTTPError as error:
+        raise ProjectError(f"{url} answered {error.code}: {error.read().decode()}") from error
+    except OSError as error:
+        raise ProjectError(f"{url} cannot be reached: {error}") from error
+
+
+def _pretty(content: bytes) -> bytes:
+    return msgspec.json.format(content) + b"\n"
+
+
+def _model() -> Any:
+    from .models.model import Model
+
+    return Model()
+
+
+def _training() -> Any:
+    try:
+        from .models import train
+    except ModuleNotFoundError as error:
+        raise ProjectError(
+            f'Training needs {error.name}. Run "poetry install" in a checkout of the project: '
+            "an installed package carries the model, not what trained it."
+        ) from error
+    return train
+
+
+if __name__ == "__main__":
+    main()
