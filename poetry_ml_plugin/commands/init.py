@@ -37,12 +37,12 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
 """
 
     def act(self) -> int:
-        with platforms.signals_raise():
-            try:
+        try:
+            with platforms.signals_raise():
                 return self._add()
-            except platforms.Ended as ended:
-                self.line_error("Interrupted.", style="error")
-                return ended.exit_code
+        except platforms.Ended as ended:  # on the way into it and out of it, too
+            self.line_error("Interrupted.", style="error")
+            return ended.exit_code
 
     def _add(self) -> int:
         found = existing.find(self.folder)

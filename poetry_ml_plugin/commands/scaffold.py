@@ -47,12 +47,12 @@ model, and makes the first commit.
 """
 
     def act(self) -> int:
-        with platforms.signals_raise():
-            try:
+        try:
+            with platforms.signals_raise():
                 return self._make()
-            except platforms.Ended as ended:
-                self.line_error("Interrupted.", style="error")
-                return ended.exit_code
+        except platforms.Ended as ended:  # on the way into it and out of it, too
+            self.line_error("Interrupted.", style="error")
+            return ended.exit_code
 
     def _make(self) -> int:
         target = self._target()
