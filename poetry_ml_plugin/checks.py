@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin import artifacts, exposure, git, lock, names, packaging, project
+from poetry_ml_plugin import artifacts, exposure, git, lock, names, packaging, project, scaffold
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.lock import Lock
 from poetry_ml_plugin.project import Project
@@ -160,7 +160,7 @@ def sizes(subject: Subject) -> Iterable[Violation]:
 
 def template(subject: Subject) -> Iterable[Violation]:
     made = subject.toml["tool"][project.TOOL].get("template-version")
-    own = importlib.metadata.version("poetry-ml-plugin")
+    own = importlib.metadata.version(scaffold.DISTRIBUTION)
     try:
         stale = made is not None and Version(made) < Version(own)
     except InvalidVersion:

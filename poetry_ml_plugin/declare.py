@@ -38,7 +38,7 @@ def wish(found: Existing, own: Names, python: str, model: str | None) -> dict[st
         said["tool"]["pytest"] = {"ini_options": {"pythonpath": ["src"]}}
     for group, dependencies in _dependencies(found, model).items():
         said = additions.merged(said, _group(found, group, dependencies))
-    version = importlib.metadata.version("poetry-ml-plugin")
+    version = importlib.metadata.version(scaffold.DISTRIBUTION)
     said["tool"][project.TOOL] = {"package": own.package, "template-version": version}
     if not found.is_poetry and "build-system" not in found.data:
         said["build-system"] = BUILD_SYSTEM

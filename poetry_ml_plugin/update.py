@@ -26,10 +26,9 @@ from tomlkit.exceptions import TOMLKitError
 from poetry_ml_plugin import git, project, scaffold, templates
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.names import Names
-from poetry_ml_plugin.scaffold import File
+from poetry_ml_plugin.scaffold import PYPROJECT, File
 
 BASE = PurePosixPath(".poetry-ml-base.tar.gz")
-PYPROJECT = PurePosixPath("pyproject.toml")
 LARGEST = 64 * 2**20  # bytes that a base may have when unpacked
 
 

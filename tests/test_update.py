@@ -443,8 +443,10 @@ def test_a_project_of_init_is_updated(tmp_path: Path) -> None:
     older = dict(rendered)
     older[changed] = File(rendered[changed].content.replace(b"Predict for many", b"Guess for some"))
     older[PurePosixPath("README.md")] = File(b"# Older\n")
-    older[update.PYPROJECT] = File(
-        rendered[update.PYPROJECT].content.replace(version.encode(), b'template-version = "0.0.1"')
+    older[scaffold.PYPROJECT] = File(
+        rendered[scaffold.PYPROJECT].content.replace(
+            version.encode(), b'template-version = "0.0.1"'
+        )
     )
     text = (root / "pyproject.toml").read_text()
     assert version in text
