@@ -153,3 +153,37 @@ def test_bursts_and_open_loops_are_answered_too(arrivals: str) -> None:
     together([lambda n=n, w=w: ask(n, w) for n, w in enumerate(waits)])  # type: ignore[misc]
     assert answers == {n: [2 * n] for n in range(200)}
     assert len(model.batches) <= 200
+
+
+def test_clients_that_ask_and_ask_are_served_in_full_batches() -> None:
+    model = Doubling(0.02)
+    batcher = Batcher(model.predict)
+
+    def ask(n: int) -> None:
+        for _ in range(12):
+            assert batcher.predict([n]) == [2 * n]
+            batcher.back_after(0.0)
+
+    together([lambda n=n: ask(n) for n in range(8)])  # type: ignore[misc]
+    assert sum(map(len, model.batches)) == 8 * 12
+    assert len(model.batches) < 8 * 12 / 4  # alternating halves would be 24, one by one 96
+
+
+def test_requests_by_chance_never_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    batcher = Batcher(Doubling(0.005).predict)
+    waited: list[float] = []
+
+    def wait_for(is_there: Callable[[], bool], seconds: float) -> bool:
+        if not is_there():
+            waited.append(seconds)
+        return True
+
+    monkeypatch.setattr(batcher._more, "wait_for", wait_for)
+
+    def ask(n: int) -> None:
+        for _ in range(5):
+            batcher.back_after(60.0)
+            assert batcher.predict([n]) == [2 * n]
+
+    together([lambda n=n: ask(n) for n in range(16)])  # type: ignore[misc]
+    assert waited == []

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 QUICK = 0.0005  # seconds; a faster model gains nothing from a fuller batch
-LONGEST_WAIT = 0.005
+LONGEST_WAIT = 0.05  # seconds
+AT_ONCE = 6  # predictions' time within which a client is back "at once"; a busy process reads late
 
 
 class _Ticket:
@@ -33,8 +34,9 @@ class Batcher:
     """Calls `predict` from one thread at a time, which few models can do without.
 
     The first request predicts at once, in its own thread. Those that arrive meanwhile queue, and the
-    oldest of them leads the next batch with all the others in it. A leader waits for more only if the
-    last batch had several requests, and no longer than a prediction takes.
+    oldest of them leads the next batch with all the others in it. A leader waits only for clients that
+    were answered a moment ago, and only where such clients have been coming back at once: a loop that
+    asks and asks is served in full batches, and requests that come by chance do not wait for chance.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class Batcher:
         self._waiting: deque[_Ticket] = deque()
         self._running = False
         self._wanted = 0  # requests that the leader waits for
-        self._last = 1  # requests in the last batch
+        self._expected = 0  # requests that were there when the last batch ended, or will be back
+        self._ended = 0.0  # the time.monotonic() at which it ended
+        self._return = 0.0  # the share of clients that ask again at once, as a moving average
         self._mean = 0.0  # seconds that a prediction takes, as a moving average
         self.busy_since: float | None = None
         """The time.monotonic() at which the running call of `predict` began, if one runs."""
@@ -67,6 +71,10 @@ class Batcher:
     def depth(self) -> int:
         """How many requests wait for their turn."""
         return len(self._waiting)
+
+    def back_after(self, seconds: float) -> None:
+        """Note that a client asks again, so long after its last answer."""
+        self._return += ((seconds < AT_ONCE * self._mean) - self._return) / 32
 
     def predict(self, rows: Any) -> Any:
         """The answers for one request's rows. Raises what `predict` raises for these very rows."""
@@ -93,7 +101,8 @@ class Batcher:
         self._mean += (time.monotonic() - start - self._mean) / 5
         self.busy_since = None
         with self._lock:
-            self._last = len(batch)
+            self._ended = time.monotonic()
+            self._expected = len(self._waiting) + round(self._return * len(batch))
             if self._waiting:
                 successor = self._waiting.popleft()
                 successor.leads = True
@@ -105,11 +114,11 @@ class Batcher:
 
     def _gather(self, ticket: _Ticket) -> list[_Ticket]:
         """The next batch; the lock is held."""
-        if self._max_batch > 1 and self._last > 1 and self._mean > QUICK:
-            self._wanted = self._last - 1
-            patience = min(self._mean, LONGEST_WAIT)
-            self._more.wait_for(lambda: len(self._waiting) >= self._wanted, patience)
-            self._wanted = 0
+        self._wanted = min(self._expected, self._max_batch) - 1
+        left = self._ended + min(2 * self._mean, LONGEST_WAIT) - time.monotonic()
+        if self._wanted > 0 and left > 0 and self._mean > QUICK:
+            self._more.wait_for(lambda: len(self._waiting) >= self._wanted, left)
+        self._wanted = 0
         batch = [ticket]
         rows = _count(ticket)
         while self._waiting and len(batch) < self._max_batch:

@@ -88,7 +88,10 @@ class Channel(HTTPChannel):
         if self.half_closed:
             return False  # of no interest any more
         if self.request is None and not self.requests:
-            self.since = time.monotonic()
+            now = time.monotonic()
+            if self.served:
+                self.server.service.batcher.back_after(now - self.since)
+            self.since = now
             self.answering = False
         return bool(super().received(data))
 

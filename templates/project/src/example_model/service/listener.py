@@ -25,6 +25,7 @@ class Listener(TcpWSGIServer):
         self.service = service
         self.leaving = False
         self.loop = 0  # the thread that runs the loop
+        self.awake = False  # whether it was woken since it last looked what there is to do
         self.at_once: deque[Channel] = deque()  # what that thread answers itself
         adjustments = Adjustments(
             sockets=[listening],
@@ -70,8 +71,9 @@ class Listener(TcpWSGIServer):
             self.task_dispatcher.add_task(channel)
 
     def pull_trigger(self) -> None:
-        """Wake the loop, unless it is the one who asks."""
-        if threading.get_ident() != self.loop:
+        """Wake the loop, unless it is the one who asks, or awake already."""
+        if not self.awake and threading.get_ident() != self.loop:
+            self.awake = True
             super().pull_trigger()
 
     def leave(self) -> None:

@@ -101,6 +101,7 @@ class Server:
         with self._polling:
             if not self._has_loop():
                 return
+            self._listener.awake = False
             wasyncore.loop(timeout=seconds, use_poll=True, map=self._listener._map, count=1)
             if (now := time.monotonic()) > self._next_tick:
                 self._next_tick = now + TICK
