@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from poetry_ml_plugin import git, venv
+from poetry_ml_plugin import git, poetry_process, venv
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import Project
 
@@ -77,7 +77,7 @@ def first_commit(root: Path) -> str:
 
 
 def _poetry(project: Project, tell: Tell, *words: str) -> str:
-    _run(venv.poetry_command(project.root, "--no-ansi", *words), project.root, tell)
+    _run(poetry_process.command(project.root, "--no-ansi", *words), poetry_process.CWD, tell)
     return ""
 
 

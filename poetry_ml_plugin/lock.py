@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ class Package:
     optional: bool  # whether it takes an extra
     requires: tuple[str, ...]  # names
     files: Mapping[str, str]  # their hashes, as "sha256:…"
+    path: str  # of the folder or the file that it is taken from, on this machine; else ""
 
 
 @dataclass(frozen=True)
@@ -53,23 +52,8 @@ def read(root: Path) -> Lock | None:
         raise MLError(f'{path} cannot be read: {error}. Run "poetry lock".') from error
 
 
-def renew(root: Path) -> None:
-    """Lock a project, keeping what is locked where that will do. Raises MLError where it fails."""
-    command = [
-        sys.executable,
-        "-m",
-        "poetry",
-        "-C",
-        str(root.resolve()),
-        "--no-interaction",
-        "lock",
-    ]
-    done = subprocess.run(command, stdout=sys.stderr, check=False)
-    if done.returncode != 0:
-        raise MLError(f'{root} could not be locked. Once that is mended, run "poetry lock".')
-
-
 def _package(entry: Mapping[str, Any]) -> Package:
+    source = entry.get("source", {})
     return Package(
         name=canonicalize_name(entry["name"]),
         version=entry["version"],
@@ -77,6 +61,7 @@ def _package(entry: Mapping[str, Any]) -> Package:
         optional=entry["optional"] or "extra ==" in _marker(entry),
         requires=tuple(canonicalize_name(name) for name in entry.get("dependencies", ())),
         files={file["file"]: file["hash"] for file in entry["files"]},
+        path=source["url"] if source.get("type") in ("directory", "file") else "",
     )
 
 

@@ -42,11 +42,6 @@ def after(found: Project, archive: Path) -> list[Violation]:
         return [Violation(str(error), AGAIN)]
 
 
-def verify(found: Project) -> list[str]:
-    """How a project's artifacts differ from their manifest, in sentences."""
-    return [f"{violation.what}. {violation.mend}" for violation in artifacts.verify(found)]
-
-
 def links(found: Project) -> list[Violation]:
     """Links in the package: Poetry cannot pack them, or packs them under the name of their target."""
     package = found.artifacts_dir.parent
@@ -74,16 +69,15 @@ def lost(found: Project) -> list[Violation]:
 
 def include(found: Project) -> None:
     """Have the artifacts travel in every build, even where git ignores them."""
-    path, folder = found.root / "pyproject.toml", found.at(found.artifacts_dir)
-    poetry = project.load(path).unwrap().get("tool", {}).get("poetry", {})
+    folder = found.at(found.artifacts_dir)
+    poetry = project.load(found.root / "pyproject.toml").unwrap().get("tool", {}).get("poetry", {})
     entries = tomlkit.array()
     for entry in [entry for entry in poetry.get("include", []) if folder not in str(entry)]:
         entries.append(tomlkit.item(entry, _parent=entries))
     wanted = tomlkit.inline_table()
     wanted.update({"path": f"{folder}/**/*", "format": ["sdist", "wheel"]})
     entries.append(wanted)
-    text = path.read_text(encoding="utf-8")
-    path.write_text(project.edit(text, {("tool", "poetry", "include"): entries}), encoding="utf-8")
+    project.amend(found.root, {("tool", "poetry", "include"): entries})
 
 
 def contents(found: Project) -> dict[str, set[PurePosixPath]]:

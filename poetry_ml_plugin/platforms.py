@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -148,6 +149,20 @@ def put_file(source: Path, target: Path, link: Callable[[Path, Path], None] = os
                 target.unlink()
                 raise
         shutil.copymode(source, target)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put this in a file's place, whole or not at all; a mode that was set stays, and a link one."""
+    path = path.resolve()
+    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    beside = Path(name)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(content)
+        beside.chmod(path.stat().st_mode if path.exists() else 0o644)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def flush_folder(folder: Path, windows: bool = WINDOWS) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from poetry_ml_plugin import platforms
 from poetry_ml_plugin.errors import MLError
 
 if TYPE_CHECKING:
@@ -90,12 +93,25 @@ def load(path: Path) -> TOMLDocument:
         raise MLError(f"{path} cannot be read: {error}") from error
 
 
-def edit(text: str, changes: dict[tuple[str, ...], Any]) -> str:
-    """The TOML text with the values at these key paths set, and all else as it stood."""
+def amend(root: Path, changes: Mapping[tuple[str, ...], Any]) -> None:
+    """Edit a project's pyproject.toml in its place."""
+    path = root / "pyproject.toml"
+    text = path.read_bytes().decode()
+    end = text[len(text.rstrip()) :]
+    platforms.write_whole(path, f"{edit(text, changes).rstrip()}{end}".encode())
+
+
+def edit(text: str, changes: Mapping[tuple[str, ...], Any]) -> str:
+    """The TOML text with the values at these key paths set, or removed by None, and all else as it stood."""
     document = tomlkit.parse(text)
     for keys, value in changes.items():
         table: Any = document
         for key in keys[:-1]:
             table = table.setdefault(key, tomlkit.table())
-        table[keys[-1]] = value
-    return tomlkit.dumps(document)
+        if value is None:
+            table.pop(keys[-1], None)
+        else:
+            table[keys[-1]] = value
+    edited = tomlkit.dumps(document)
+    is_crlf = text.count("\r\n") * 2 > text.count("\n")
+    return re.sub(r"(?<!\r)\n", "\r\n", edited) if is_crlf else edited

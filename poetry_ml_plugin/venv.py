@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,6 @@ from poetry.factory import Factory
 from poetry.utils.env import EnvManager
 from poetry.utils.env.python import Python
 
-from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.platforms import execute as execute
 
 if TYPE_CHECKING:
@@ -47,28 +45,6 @@ def find(root: Path) -> Env | None:
     if not env.is_venv() or not list(env.site_packages.distributions(name=name)):
         return None
     return env
-
-
-def poetry_command(root: Path, *words: str) -> list[str]:
-    """A Poetry command on another project. -C wants an absolute path: a relative one goes wrong."""
-    return [sys.executable, "-m", "poetry", "-C", str(root.resolve()), "--no-interaction", *words]
-
-
-def install(root: Path) -> None:
-    """Install a project with Poetry, all that it says going to standard error.
-
-    Raises MLError where that fails.
-    """
-    done = subprocess.run(poetry_command(root, "install"), stdout=sys.stderr, check=False)
-    if done.returncode != 0:
-        raise MLError(f'{root} could not be installed. Once that is mended, run "poetry install".')
-
-
-def lock(root: Path) -> None:
-    """Lock a project with Poetry, keeping what is locked where that will do. Raises MLError where it fails."""
-    done = subprocess.run(poetry_command(root, "lock"), stdout=sys.stderr, check=False)
-    if done.returncode != 0:
-        raise MLError(f'{root} could not be locked. Once that is mended, run "poetry lock".')
 
 
 def leave_own() -> None:

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 from conftest import poetry, run
 
-from poetry_ml_plugin import checks, git, project
+from poetry_ml_plugin import checks, deploy, git, project, readiness
+
+HEROKU = {"deploy-heroku": "warning"}
+RENDER = {"deploy-render": "warning"}
+EVERY_TARGET = {f"deploy-{target}": "warning" for target in readiness.TARGETS}
 
 
 def replace(root: Path, name: str, old: str, new: str) -> None:
@@ -40,6 +44,14 @@ def pickled(root: Path) -> None:
     path.write_text(json.dumps(manifest))
 
 
+def by_path(root: Path) -> None:
+    """A runtime dependency that lies beside the project."""
+    text = (root / "poetry.lock").read_text()
+    at = text.index("[[package]]", text.index('name = "falcon"'))
+    source = '[package.source]\ntype = "directory"\nurl = "../falcon"\n\n'
+    (root / "poetry.lock").write_text(text[:at] + source + text[at:])
+
+
 DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     (
         lambda root: (root / "src/churn/models/model.py").unlink(),
@@ -58,23 +70,22 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     ),
     (
         lambda root: replace(root, "pyproject.toml", '"click (>=8.1,<9)"', '"click (>=8.0,<9)"'),
-        {"lock": "error", "deploy-docker": "warning", "deploy-heroku": "warning"},
+        {"lock": "error"} | EVERY_TARGET,
         "poetry.lock does not fit",
     ),
     (
         lambda root: (root / "poetry.lock").write_text("[[package]]\n"),
-        dict.fromkeys(["lock", "versions"], "error")
-        | dict.fromkeys(["deploy-docker", "deploy-heroku"], "warning"),
+        {"lock": "error", "versions": "error"} | EVERY_TARGET,
         "poetry.lock cannot be read",
     ),
     (
         lambda root: (root / "src/churn/artifacts/model.onnx").write_bytes(b"changed"),
-        {"artifacts": "error", "deploy-docker": "warning", "deploy-heroku": "warning"},
+        {"artifacts": "error"} | EVERY_TARGET,
         "model.onnx is truncated",
     ),
     (
         pickled,
-        {"versions": "error", "deploy-docker": "warning", "deploy-heroku": "warning"},
+        {"versions": "error"} | EVERY_TARGET,
         "model.skops was written by scikit-learn 1.0, and poetry.lock has",
     ),
     (
@@ -96,17 +107,18 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     ),
     (
         lambda root: (root / ".python-version").write_text("3.9\n"),
-        {"python": "error", "deploy-docker": "warning", "deploy-heroku": "warning"},
+        {"python": "error"} | EVERY_TARGET,
         ".python-version says 3.9, and requires-python",
     ),
     (
         lambda root: (root / "requirements.txt").write_text("click\n"),
-        {"deploy-heroku": "warning"},
+        HEROKU,
         "requirements.txt contradicts",
     ),
+    (by_path, EVERY_TARGET, "falcon is taken from ../falcon, which an image does not have"),
     (
         lambda root: replace(root, "Procfile", " --host 0.0.0.0", ""),
-        {"deploy-heroku": "warning"},
+        HEROKU,
         "to its own machine only",
     ),
 ]
@@ -123,7 +135,7 @@ def test_each_check_finds_what_it_is_for_and_no_more(
         file.write("*.onnx\n")
     damage(copy)
     found = results(copy)
-    assert not_ok(found) == expected
+    assert not_ok(found) == expected | RENDER  # which builds what git tracks
     violations = [violation for result in found.values() for violation in result.violations]
     assert any(said in violation.what for violation in violations)
     assert all(violation.mend for violation in violations)
@@ -132,7 +144,7 @@ def test_each_check_finds_what_it_is_for_and_no_more(
 def test_a_large_file_in_git_is_a_warning_and_one_in_lfs_is_none(copy: Path) -> None:
     git.init(copy)
     (copy / "data/raw/large.bin").write_bytes(b"\0" * 51_000_000)
-    run("git", "add", "data", cwd=copy)
+    run("git", "add", "--all", cwd=copy)
     assert not_ok(results(copy)) == {"sizes": "warning"}
     (copy / "data/raw/large.bin").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     run("git", "add", "data", cwd=copy)
@@ -140,7 +152,23 @@ def test_a_large_file_in_git_is_a_warning_and_one_in_lfs_is_none(copy: Path) -> 
     assert not_ok(results(copy)) == {}
 
 
+def test_every_target_is_checked() -> None:
+    assert list(readiness.TARGETS) == list(deploy.TARGETS)
+
+
+def test_render_wants_the_artifacts_in_git(copy: Path) -> None:
+    git.init(copy)
+    (copy / ".gitignore").write_text("*.onnx\n")
+    run("git", "add", "--all", cwd=copy)
+    (found,) = results(copy)["deploy-render"].violations
+    assert found.what.startswith("git does not track src/churn/artifacts/model.onnx, and")
+    run("git", "add", "--force", "src/churn/artifacts/model.onnx", cwd=copy)
+    assert not_ok(results(copy)) == {}
+
+
 def test_check_prints_a_table_or_json_and_ends_with_what_it_found(copy: Path) -> None:
+    git.init(copy)
+    run("git", "add", "--all", cwd=copy)
     done = poetry("ml", "check", cwd=copy)
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [
         ["ok", check.id] for check in checks.CHECKS
@@ -164,10 +192,13 @@ def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
         file.write("*.onnx")
     (copy / "Procfile").unlink()
     (copy / ".env.local").write_text("API_KEY=abc\n")
+    (copy / "build.py").write_text(
+        "raise RuntimeError"
+    )  # of this name is a module that Poetry needs
     (copy / "configs/more.yaml").write_text("password: hunter2\n")
     done = poetry("ml", "check", "--fix", cwd=copy, code=1)
     assert done.stderr.count("Mended: ") == 4
-    assert not_ok(results(copy)) == {"credentials": "error"}
+    assert not_ok(results(copy)) == {"credentials": "error"} | RENDER
     assert (copy / "configs/more.yaml").read_text() == "password: hunter2\n"
     assert (copy / ".gitignore").read_text().endswith("*.onnx\n/.env.local\n")
     changed = set((copy / "pyproject.toml").read_text().splitlines()) ^ set(before.splitlines())

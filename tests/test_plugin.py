@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, poetry, run
 
-from poetry_ml_plugin import venv
+from poetry_ml_plugin import project, venv
 
 ACTIVATE = """
 import sys
@@ -134,3 +134,19 @@ def test_a_fresh_poetry_takes_the_wheel_and_lets_it_go(
     assert (tmp_path / "churn/src/churn/models/model.py").exists()
     fresh("self", "remove", "poetry-ml-plugin")
     assert "ml new" not in fresh("list")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_pyproject_is_amended_where_it_must_be_and_nowhere_else(tmp_path: Path, end: str) -> None:
+    newline = end or "\n"
+    before = f'# mine{newline}[tool.a]{newline}x = 1 # one{newline}[tool.b]{newline}y = "é"{end}'
+    path = tmp_path / "pyproject.toml"
+    path.write_bytes(before.encode())
+    path.chmod(0o640)
+    project.amend(tmp_path, {("tool", "a", "z"): 2})
+    after = before.replace(f"# one{newline}", f"# one{newline}z = 2{newline}")
+    assert path.read_bytes().decode() == after
+    project.amend(tmp_path, {("tool", "a", "z"): None})
+    assert path.read_bytes().decode() == before
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [found.name for found in tmp_path.iterdir()] == ["pyproject.toml"]

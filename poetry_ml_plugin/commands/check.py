@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from cleo.helpers import option
 
@@ -36,18 +36,19 @@ class Check(MLCommand):
             self._table(results)
         return 1 if any(result.status == "error" for result in results) else 0
 
-    def _table(self, results: Iterable[Result]) -> None:
+    def _table(self, results: Sequence[Result]) -> None:
         said: set[str] = set()
+        width = max(len(result.check.id) for result in results)
         for result in results:
             style = STYLES[result.status]
             id_ = result.check.id
             self.line(
-                f"<{style}>{result.status:<8}</> <c1>{id_:<14}</> {escape(result.check.title)}"
+                f"<{style}>{result.status:<8}</> <c1>{id_:<{width}}</> {escape(result.check.title)}"
             )
             for violation in result.violations:
                 if violation.what not in said:
-                    self.line(f"{'':24}{escape(violation.what)}.")
-                    self.line(f"{'':26}{escape(violation.mend)}")
+                    self.line(f"{'':{width + 10}}{escape(violation.what)}.")
+                    self.line(f"{'':{width + 12}}{escape(violation.mend)}")
                 said.add(violation.what)
         if any(violation.fix for result in results for violation in result.violations):
             self.line("")

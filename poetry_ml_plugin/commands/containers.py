@@ -58,10 +58,8 @@ class Container(MLCommand):
         image = self.option("image")
         read = values.read(found, image)
         if image and values.section(found, "docker").get("image") != image:
-            path = found.root / "pyproject.toml"
             keys = ("tool", project.TOOL, "deploy", "docker", "image")
-            old = path.read_text(encoding="utf-8")
-            files.write(found.root, files.Change(path.name, old, project.edit(old, {keys: image})))
+            project.amend(found.root, {keys: image})
         return read
 
     def _image_files(self, found: Project, read: values.Values) -> dict[str, str]:

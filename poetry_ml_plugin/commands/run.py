@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cleo.helpers import argument
 
-from poetry_ml_plugin import project, venv
+from poetry_ml_plugin import poetry_process, project, venv
 from poetry_ml_plugin.commands.command import MLCommand, escape
 from poetry_ml_plugin.errors import MLError
 
@@ -23,7 +23,7 @@ class Verb(MLCommand):
         env = venv.find(found.root)
         if env is None:
             self.line_error(f"<info>Installing {escape(found.package)} first</info>")
-            venv.install(found.root)
+            poetry_process.install(found.root)
             env = venv.find(found.root)
         if env is None:
             raise MLError(f'{found.root} is not installed. Run "poetry install" there.')

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import tomlkit
 
 from poetry_ml_plugin import credentials, git, project
+from poetry_ml_plugin.violations import Violation
 
 if TYPE_CHECKING:
     from poetry_ml_plugin.project import Project
@@ -47,7 +48,7 @@ class Bundle:
     members: tuple[Member, ...]
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    violations: tuple[str, ...] = ()
+    violations: tuple[Violation, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -66,7 +67,7 @@ class _Sorting:
     kept: dict[str, Member] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
 
 
 def plan(found: Project, defaults: Mapping[str, str]) -> Bundle:
@@ -107,7 +108,8 @@ def _sort(root: Path, name: str, sorting: _Sorting) -> None:
     if secret or FOLDERS.intersection(parts) or parts[0] == DATA:
         sorting.left_out.append(name)
     elif path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-        sorting.violations.append(f"{name} is a link out of the project. Copy what it points to.")
+        what = f"{name} is a link out of the project"
+        sorting.violations.append(Violation(what, "Copy what it points to."))
     elif path.is_file():
         sorting.kept[name] = Member(name, path, bool(path.stat().st_mode & stat.S_IXUSR))
 

@@ -11,25 +11,31 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from poetry_ml_plugin import git, packaging, project
+from poetry_ml_plugin import credentials, git, project, readiness
 from poetry_ml_plugin.deploy import registry
 from poetry_ml_plugin.deploy.files import Files, render
 from poetry_ml_plugin.deploy.values import TEMPLATE, Values, serve_setting
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.violations import Violation, listing
 
 if TYPE_CHECKING:
     from poetry_ml_plugin.project import Project
 
 Digest = Callable[[str, str], str | None]
 
-KINDS = ("json", "toml", "yaml", "yml")  # not a module of that name
+KINDS = ("json", "toml", "yaml", "yml")
 
-# What never goes in, wherever it lies.
+# What never goes in, wherever it lies. Builders know no more of patterns than * and ?, and what is
+# called credentials, or secrets.py, may be code.
 NEVER = (
-    *(".env", ".env.*", ".netrc", ".pypirc", ".git", ".venv", "venv"),
-    *("*.pem", "*.key", "id_rsa*", "id_ed25519*"),
+    *(
+        name.replace("[-_]", "?")
+        for name in credentials.NAMES
+        if not name.endswith(".*") and name != "credentials"
+    ),
+    *(".env.*", *sorted(credentials.FOLDERS)),
     *(f"{name}.{kind}" for name in ("secrets", "credentials") for kind in KINDS),
-    *("__pycache__", "*.pyc", ".ipynb_checkpoints", "*.ipynb"),
+    *(".venv", "venv", "__pycache__", "*.pyc", "*.ipynb"),
 )
 SERVE = "configs/serve.yaml"
 
@@ -97,19 +103,13 @@ def context(found: Project) -> Iterator[str]:
 
 def verify(found: Project) -> None:
     """Raises MLError that names everything for which an image would not build, not work, or tell a secret."""
-    violations = packaging.verify(found)
-    if not (found.root / "poetry.lock").is_file():
-        violations.append('poetry.lock is missing. Run "poetry lock"')
-    else:
-        violations += _lock(found.root)
+    violations = list(readiness.ready("docker", readiness.Subject(found)))
     if serve_setting(found.root, "api_keys"):
-        violations.append(
-            f"{SERVE} has api_keys, and would take them into the image. Set "
-            f"${found.package.upper()}_SERVE_API_KEYS where the image runs"
-        )
+        what = f"{SERVE} has api_keys, and would take them into the image"
+        mend = f"Set ${found.package.upper()}_SERVE_API_KEYS where the image runs."
+        violations.append(Violation(what, mend))
     if violations:
-        lines = "\n".join(f"  - {violation}" for violation in violations)
-        raise MLError(f"The image was not built:\n{lines}")
+        raise MLError(f"The image was not built:\n{listing(violations)}")
 
 
 def reference(found: Project, values: Values) -> str:
@@ -192,20 +192,6 @@ def _walk(root: Path, folder: Path) -> Iterator[str]:
 
 def _never(name: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in NEVER)
-
-
-def _lock(root: Path) -> list[str]:
-    from poetry.factory import Factory  # half a second: only where an image is really built
-
-    locker = Factory().create_poetry(root).locker
-    if not locker.is_fresh():
-        return ['poetry.lock does not fit pyproject.toml. Run "poetry lock"']
-    return [
-        f"{package['name']} is a path on this machine, which an image has not. "
-        "Depend on a release, or on a git repository"
-        for package in locker.lock_data["package"]
-        if package.get("source", {}).get("type") in ("directory", "file")
-    ]
 
 
 def _sha256(path: Path) -> bytes:

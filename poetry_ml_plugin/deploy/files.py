@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from poetry_ml_plugin import scaffold
+from poetry_ml_plugin import platforms, scaffold
 from poetry_ml_plugin.deploy.values import TEMPLATE, Values
 from poetry_ml_plugin.errors import MLError
 
@@ -49,17 +47,10 @@ def changes(root: Path, planned: Mapping[str, str]) -> list[Change]:
 def write(root: Path, change: Change) -> None:
     """Put a file in its place, whole. Raises MLError where that cannot be."""
     path = root / change.name
-    beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        number, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
-            file.write(change.new)
-        Path(beside).chmod(0o644)
-        Path(beside).replace(path)
+        platforms.write_whole(path, change.new.encode())
     except OSError as error:
-        if beside:
-            Path(beside).unlink(missing_ok=True)
         raise MLError(f"{path} cannot be written: {error.strerror}.") from error
 
 
