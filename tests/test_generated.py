@@ -125,14 +125,44 @@ def test_a_missing_artifact_says_how_to_get_it(churn: Churn, copy: Path) -> None
     assert "no trained model" in churn.verb("serve", cwd=copy, code=1).stderr
 
 
-def test_verify_names_every_violation_at_once(churn: Churn, copy: Path) -> None:
+def test_verify_names_every_violation_at_once(churn: Churn, copy: Path, tmp_path: Path) -> None:
     artifacts = copy / "src/churn/artifacts"
-    (artifacts / "model.onnx").write_bytes(b"changed")
-    (artifacts / "classes.json").unlink()
+    manifest = json.loads((artifacts / "manifest.json").read_bytes())
+    entry = manifest["artifacts"]["model.onnx"]
+    lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    dvc = b"outs:\n- md5: 0123\n  path: dvc.onnx\n"
+    files = {
+        "empty.onnx": b"",
+        "lfs.onnx": lfs,
+        "dvc.onnx": dvc,
+        "pulled.onnx": b"",
+        "out.onnx": b"",
+    }
+    manifest["artifacts"] |= dict.fromkeys(files, entry)
+    (artifacts / "manifest.json").write_text(json.dumps(manifest))
+    for name, content in files.items():
+        (artifacts / name).write_bytes(content)
+    (artifacts / "pulled.onnx").rename(artifacts / "pulled.onnx.dvc")
+    (artifacts / "out.onnx").unlink()
+    (artifacts / "out.onnx").symlink_to(shutil.copy(artifacts / "model.onnx", tmp_path))
+    (artifacts / "model.onnx").write_bytes(
+        (artifacts / "model.onnx").read_bytes()[:-7] + b"changed"
+    )
+    (artifacts / "classes.json").write_bytes(b"[")
     (artifacts / "more.onnx").write_bytes(b"unlisted")
     said = churn.verb("verify", cwd=copy, code=1).stderr
-    for words in ("model.onnx differs", "classes.json is missing", "more.onnx is not in"):
-        assert words in said
+    for line in (
+        'model.onnx differs from its manifest. Run "python -m churn train".',
+        "classes.json is truncated: 1 of ",
+        'empty.onnx is empty. Run "python -m churn train".',
+        'lfs.onnx is a git-LFS pointer, not the file itself. Run "git lfs pull".',
+        'dvc.onnx is a DVC pointer, not the file itself. Run "dvc pull".',
+        'pulled.onnx is missing. Run "dvc pull".',
+        f"out.onnx is a link out of {artifacts}. Put the file itself there.",
+        "more.onnx is not in the manifest. Save it with manifest.save, or delete it.",
+        f"8 violations in {artifacts}.",
+    ):
+        assert line in said, line
 
 
 def test_rows_come_from_files_and_standard_input(churn: Churn, tmp_path: Path) -> None:

@@ -15,6 +15,12 @@ from . import ProjectError, artifacts_dir, config, formats, project_dir
 
 MANIFEST = "manifest.json"
 
+# What git-LFS and DVC leave in the place of a file that they keep elsewhere, and how to get it.
+POINTERS = {
+    b"version https://git-lfs.github.com/spec/": ("a git-LFS pointer", "git lfs pull"),
+    b"outs:\n": ("a DVC pointer", "dvc pull"),
+}
+
 
 class Artifact(msgspec.Struct):
     """What the manifest knows of one file."""
@@ -64,11 +70,11 @@ def load(name: str, folder: Path = artifacts_dir) -> Any:
     try:
         content = (folder / name).read_bytes()
     except FileNotFoundError:
-        raise ProjectError(f"{folder / name} is missing. {_mend()}") from None
+        raise ProjectError(f"{folder / name} is missing. {_fetch(folder / name)}") from None
     if fault := _difference(content, entry):
-        raise ProjectError(f"{folder / name} {fault}. {_mend()}")
+        raise ProjectError(f"{folder / name} {fault}")
     if unlike := _unlike(name, entry):
-        raise ProjectError(f"{name}: {'; '.join(unlike)}. {formats.install(*pins(entry))}")
+        raise ProjectError(f"{name}: {unlike}")
     try:
         return kind.load(content, entry.trusted) if kind.names else kind.load(content)
     except ProjectError as error:
@@ -88,23 +94,23 @@ def pins(entry: Artifact) -> list[str]:
 
 
 def verify(folder: Path = artifacts_dir) -> list[str]:
-    """Every artifact that could not be loaded, or is not in the manifest; none is a good answer."""
-    listed = read(folder).artifacts
-    found = _files(folder)
-    return [
-        *(f"{name} is missing" for name in sorted(listed.keys() - found.keys())),
-        *(f"{name} is not in the manifest" for name in sorted(found.keys() - listed.keys())),
-        *(
-            f"{name} {fault}"
-            for name in sorted(listed.keys() & found.keys())
-            if (fault := _difference(found[name].read_bytes(), listed[name]))
-        ),
-        *(
-            f"{name}: {fault}"
-            for name, entry in sorted(listed.items())
-            for fault in _unlike(name, entry)
-        ),
-    ]
+    """Every artifact that could not be loaded, or is not in the manifest, and what mends it."""
+    listed, found, home = read(folder).artifacts, _files(folder), folder.resolve()
+    missing = sorted(listed.keys() - found.keys())
+    violations = [f"{name} is missing. {_fetch(folder / name)}" for name in missing]
+    for name, path in sorted(found.items()):
+        if not path.resolve().is_relative_to(home):
+            violations.append(f"{name} is a link out of {folder}. Put the file itself there.")
+        elif name not in listed:
+            violations.append(
+                f"{name} is not in the manifest. Save it with manifest.save, or delete it."
+            )
+        elif not path.exists():
+            violations.append(f"{name} is a link to nothing. {_fetch(path)}")
+        elif fault := _difference(path.read_bytes(), listed[name]):
+            violations.append(f"{name} {fault}")
+    faults = ((name, _unlike(name, entry)) for name, entry in sorted(listed.items()))
+    return [*violations, *(f"{name}: {fault}" for name, fault in faults if fault)]
 
 
 def watch(folder: Path = artifacts_dir) -> Callable[[], bool]:
@@ -214,17 +220,25 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _difference(content: bytes, entry: Artifact) -> str | None:
+    """How what a file holds differs from what was saved, and what mends it."""
     if _sha256(content) == entry.sha256:
         return None
-    if content.startswith(b"version https://git-lfs.github.com/spec/"):
-        return "is a pointer of git-LFS, not the file. Run: git lfs pull"
-    sizes = f": it has {len(content)} bytes of {entry.size}" if len(content) != entry.size else ""
-    return f"differs from its manifest{sizes}"
+    for start, (kind, command) in POINTERS.items():
+        if content.startswith(start):
+            return f'is {kind}, not the file itself. Run "{command}".'
+    fault = "differs from its manifest"
+    if not content:
+        fault = "is empty"
+    elif len(content) < entry.size:
+        fault = f"is truncated: {len(content):,} of {entry.size:,} bytes"
+    return f"{fault}. {_mend()}"
 
 
-def _unlike(name: str, entry: Artifact) -> list[str]:
+def _unlike(name: str, entry: Artifact) -> str | None:
+    """The libraries that are not of the versions that an artifact needs, and how to get those."""
     kind = formats.FORMATS.get(Path(name).suffix)
-    return formats.unlike(entry.libraries) if kind and kind.names else []
+    unlike = formats.unlike(entry.libraries) if kind and kind.names else []
+    return f"{'; '.join(unlike)}. {formats.install(*pins(entry))}" if unlike else None
 
 
 def _sha256(content: bytes) -> str:
@@ -247,6 +261,10 @@ def _git(*words: str) -> str | None:
 
 def _relative(path: Path) -> str:
     return (path.relative_to(project_dir) if project_dir else path).as_posix()
+
+
+def _fetch(path: Path) -> str:
+    return 'Run "dvc pull".' if path.with_name(f"{path.name}.dvc").exists() else _mend()
 
 
 def _mend() -> str:
