@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-QUICK = 0.0005  # seconds; a faster model gains nothing from a fuller batch
+QUICK = 0.001  # seconds; a faster model gains nothing from a fuller batch
+SHORT = 0.02  # seconds that whoever comes next may have to wait before it is even read
 LONGEST_WAIT = 0.05  # seconds
 AT_ONCE = 6  # predictions' time within which a client is back "at once"; a busy process reads late
 
@@ -66,6 +67,11 @@ class Batcher:
     def is_quick(self) -> bool:
         """Whether a prediction, asked for now, takes about as little time as waking another thread."""
         return self.busy_since is None and self._mean < QUICK
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether one client asks after the other, and none has to wait for long."""
+        return not self._running and self._expected < 2 and self._mean < SHORT
 
     @property
     def depth(self) -> int:

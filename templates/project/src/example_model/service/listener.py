@@ -64,7 +64,9 @@ class Listener(TcpWSGIServer):
         if len(self.task_dispatcher.queue) >= self.settings.queue_limit and not request.error:
             request.error = Overloaded("Too many requests wait. Try again in a second.")
         is_small = request.body_bytes_received <= SMALL and not self.leaving
-        if request.error or request.path in HEALTH or (is_small and self.service.batcher.is_quick):
+        batcher = self.service.batcher
+        is_quick = batcher.is_quick or (batcher.is_alone and not self.at_once)
+        if request.error or request.path in HEALTH or (is_small and is_quick):
             self.at_once.append(channel)
             self.pull_trigger()
         else:
