@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROWS, Churn
+from conftest import ROWS, Churn, run
 from openapi_spec_validator import validate
 from serving import Service, service
 
@@ -225,6 +225,19 @@ def test_metrics_count_across_workers(served: Service) -> None:
     for name in ("model_batch_rows_bucket", "model_queue_depth", 'model_predictions_total{label="'):
         assert name in text
     assert 'model_info{name="churn",version="0.1.0"} 1.0' in text
+
+
+def test_predictions_are_counted_by_words_and_whole_numbers(churn: Churn) -> None:
+    ask = """
+from churn.service.metrics import Metrics
+metrics = Metrics("churn", "1")
+for answers in (["a", "b", "a"], [7, True], [0.5, [1]]):
+    metrics.predictions(answers)
+print(metrics.render().decode())
+"""
+    said = run(churn.python, "-c", ask, cwd=churn.root).stdout
+    counted = dict(re.findall(r'model_predictions_total\{label="(.*?)"\} (\S+)', said))
+    assert counted == {"a": "2.0", "b": "1.0", "7": "1.0", "True": "1.0"}
 
 
 def test_every_answer_has_a_request_id(served: Service) -> None:

@@ -53,15 +53,15 @@ class Metrics:
         self._batches.observe(rows)
 
     def predictions(self, answers: Any) -> None:
-        """Count answers by their label: themselves where they are words, else their first word."""
+        """Count answers by their label: a word or a whole number, or what their first field has of these."""
         if not isinstance(answers, list):
             return
         counts: dict[str, int] = {}
         for answer in answers:
             if isinstance(answer, msgspec.Struct):
                 answer = getattr(answer, answer.__struct_fields__[0], None)
-            if isinstance(answer, str):
-                counts[answer] = counts.get(answer, 0) + 1
+            if isinstance(answer, str | int):
+                counts[str(answer)] = counts.get(str(answer), 0) + 1
         for label, count in counts.items():
             if label not in self._known and len(self._known) > LABELS:
                 label = "other"
