@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from msgspec import Meta
-from onnxruntime import InferenceSession
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
@@ -15,7 +14,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from .. import ProjectError, config, data, manifest, project_dir
+from .. import ProjectError, config, data, formats, manifest, project_dir
 from .model import SIDE, Image, Model
 
 Echo = Callable[[str], None]
@@ -86,7 +85,7 @@ def check(onnx: Any, pipeline: Pipeline, held_out: Any, tolerance: float) -> flo
 
     Raises ProjectError where it is above the tolerance.
     """
-    session = InferenceSession(onnx.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = formats.load_onnx(onnx.SerializeToString())
     (probabilities,) = session.run(["probabilities"], {"pixels": held_out})
     difference = float(np.abs(probabilities - pipeline.predict_proba(held_out)).max())
     if difference > tolerance:

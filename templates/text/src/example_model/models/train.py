@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from msgspec import Meta
-from onnxruntime import InferenceSession
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.linear_model import LogisticRegression
@@ -16,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer
 
-from .. import ProjectError, config, data, manifest, project_dir
+from .. import ProjectError, config, data, formats, manifest, project_dir
 from .model import Model, Tweet, count, words
 
 Echo = Callable[[str], None]
@@ -98,7 +97,7 @@ def check(onnx: Any, pipeline: Pipeline, counts: Any, tolerance: float) -> float
 
     Raises ProjectError where it is above the tolerance.
     """
-    session = InferenceSession(onnx.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = formats.load_onnx(onnx.SerializeToString())
     (probabilities,) = session.run(["probabilities"], {"counts": counts})
     difference = float(np.abs(probabilities - pipeline.predict_proba(counts)).max())
     if difference > tolerance:
