@@ -192,11 +192,10 @@ def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
         file.write("*.onnx")
     (copy / "Procfile").unlink()
     (copy / ".env.local").write_text("API_KEY=abc\n")
-    (copy / "build.py").write_text(
-        "raise RuntimeError"
-    )  # of this name is a module that Poetry needs
+    (copy / "build.py").write_text("raise RuntimeError")  # Poetry has a module of this name
     (copy / "configs/more.yaml").write_text("password: hunter2\n")
-    done = poetry("ml", "check", "--fix", cwd=copy, code=1)
+    script = Path(sys.executable).with_name("poetry")
+    done = run(script, "ml", "check", "--fix", cwd=copy, code=1)
     assert done.stderr.count("Mended: ") == 4
     assert not_ok(results(copy)) == {"credentials": "error"} | RENDER
     assert (copy / "configs/more.yaml").read_text() == "password: hunter2\n"
