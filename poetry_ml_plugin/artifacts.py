@@ -76,7 +76,8 @@ def verify(project: Project) -> list[Violation]:
         content = path.read_bytes()
         entries = parse(content)
     except OSError:
-        return [Violation(f"{project.at(path)} is missing: there is no trained model", TRAIN)]
+        said = f"{project.at(path)} is missing: there is no trained model"
+        return [Violation(said, _fetch(path))]
     except ValueError:
         return [_pointer(project.at(path), content) or _no_manifest(project.at(path))]
     return [*_listed(project, entries), *_unlisted(project, entries)]
@@ -111,6 +112,14 @@ def versions(project: Project, lock: Lock) -> list[Violation]:
     ]
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; none is, where no file can be of that name."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def unlisted(names: Iterable[str], entries: Iterable[str]) -> list[str]:
     """The files that no entry stands for; those that keep a folder, and a tool's own, need none."""
     known = {MANIFEST, *entries, *(f"{name}.dvc" for name in entries)}
@@ -132,9 +141,8 @@ def _listed(project: Project, entries: Mapping[str, Entry]) -> Iterator[Violatio
         path, where = project.artifacts_dir / name, project.at(project.artifacts_dir / name)
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             yield Violation(f"{name} in {MANIFEST} is outside artifacts/", TRAIN)
-        elif not path.is_file():
-            mend = 'Run "dvc pull".' if _with_dvc(path) else TRAIN
-            yield Violation(f"{where} is missing", mend)
+        elif not is_file(path):
+            yield Violation(f"{where} is missing", _fetch(path))
         else:
             with path.open("rb") as file:
                 head = file.read(1024)
@@ -150,9 +158,9 @@ def _unlisted(project: Project, entries: Iterable[str]) -> Iterator[Violation]:
         yield Violation(f"{project.at(folder / name)} is not in the manifest", UNLISTED)
 
 
-def _with_dvc(path: Path) -> bool:
+def _fetch(path: Path) -> str:
     beside = path.with_name(f"{path.name}.dvc"), path.parent.with_name("artifacts.dvc")
-    return any(file.is_file() for file in beside)
+    return 'Run "dvc pull".' if any(is_file(file) for file in beside) else TRAIN
 
 
 def _pointer(where: str, head: bytes) -> Violation | None:

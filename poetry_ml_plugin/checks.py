@@ -52,14 +52,20 @@ def run(found: Project, checks: Iterable[Check]) -> list[Result]:
     return [Result(check, _find(check, subject)) for check in checks]
 
 
-def fix(results: Iterable[Result]) -> list[Violation]:
-    """Mend what can be mended safely, and return what that was."""
+def fix(results: Iterable[Result]) -> list[tuple[Violation, str]]:
+    """Mend what can be mended safely, and return what that was, with why it was not where it failed."""
     found = [violation for result in results for violation in result.violations]
-    mended = {v.what: v for v in found if v.fix}
-    for violation in mended.values():
-        assert violation.fix is not None
+    fixable = {violation.what: violation for violation in found if violation.fix}
+    return [(violation, _mend(violation)) for violation in fixable.values()]
+
+
+def _mend(violation: Violation) -> str:
+    assert violation.fix is not None
+    try:
         violation.fix()
-    return list(mended.values())
+    except (MLError, OSError) as error:
+        return str(error)
+    return ""
 
 
 def _find(check: Check, subject: Subject) -> tuple[Violation, ...]:
@@ -71,7 +77,7 @@ def _find(check: Check, subject: Subject) -> tuple[Violation, ...]:
 
 def _parts(error: MLError) -> tuple[str, str]:
     what, _, mend = str(error).partition(". ")
-    return what, mend
+    return what.removesuffix("."), mend or "Mend that first."
 
 
 def layout(subject: Subject) -> Iterable[Violation]:

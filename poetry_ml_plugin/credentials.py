@@ -15,8 +15,7 @@ LONGEST = 8 << 20  # bytes; a text that is larger is data, and not searched
 PARDON = b"pragma: allowlist secret"  # in the line; the comment that detect-secrets knows too
 
 NAMES = [
-    ".env",
-    ".env.*",
+    ".env*",
     "*.env",
     ".netrc",
     "_netrc",
@@ -31,17 +30,17 @@ NAMES = [
     "auth.toml",
     "kubeconfig",
     "*.kubeconfig",
-    "credentials",
-    "credentials.*",
+    "credentials*",
+    "*[-_.]credentials",
     "*[-_.]credentials.*",
     "secrets.*",
     "*[-_.]secrets.*",
     "service[-_]account*.json",
     "client[-_]secret*.json",
-    "id_rsa",
-    "id_dsa",
-    "id_ecdsa",
-    "id_ed25519",
+    "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
+    "id_ed25519*",
     "*.key",
     "*.pem",
     "*.p12",
@@ -53,7 +52,7 @@ NAMES = [
     "*.tfstate",
 ]
 FOLDERS = frozenset([".aws", ".ssh", ".gnupg", ".kube", ".docker", ".ipynb_checkpoints", ".git"])
-EXAMPLES = ("*.example", "*.sample", "*.template", "*.dist", "*.example.*")
+EXAMPLES = ("*[-_.]example", "*.sample", "*.template", "*.dist", "*.example.*", "*.pub")
 SOURCE = frozenset(
     [".py", ".pyc", ".pyi", ".md", ".rst", ".html", ".ipynb"]
 )  # code about credentials
@@ -111,8 +110,10 @@ ISSUED = {
 # What people call a secret, and what they set it to: in quotes, or bare where files are written so.
 HINT = re.compile(rb"pass|pwd|secret|token|cred|key")
 ASSIGNED = re.compile(
-    rb"""(?P<kind>passw(?:or)?d|passphrase|pwd|secret|token|credentials?|keys?)
-        ["']?(?:\s*:\s*[\w.\[\]| ]{1,40}?(?=\s*=[^=]))?[ \t]*(?:=>|:=|[:=])[ \t]*
+    rb"""(?P<kind>passw(?:or)?d|passphrase|(?<![a-z])pass|pwd|secret|token|credentials?|keys?)
+        ["']?\]?(?:\s*:\s*[\w.\[\]| ]{1,40}?(?=\s*=[^=]))?
+        [ \t]*(?:=>|:=|[:=]|(?P<default>,))[ \t]*
+        (?:\[\s*|\r?\n[ \t]*-[ \t]+)?  # the first of a list
         (?:[rbu]?"(?P<double>[^"\n]{4,500})"|[rbu]?'(?P<single>[^'\n]{4,500})'
         |(?P<bare>(?![!&*%|>\[{])[^\s"'`,;]{4,500}))""",
     re.IGNORECASE | re.VERBOSE,
@@ -121,6 +122,8 @@ SECRET_KEY = re.compile(  # of the many things that are called a key
     rb"(?:access|account|api|auth|encryption|private|secret|shared|signing|storage)[_-]?$",
     re.IGNORECASE,
 )
+DEFAULT = re.compile(rb"(?:getenv|environ\.get|environ\.setdefault)\(\s*[\"']\w*$")
+COMMAND = re.compile(rb"(?:%(?:set_)?env|export)\s+\w*$")  # in a notebook, where all else is code
 SETTINGS = frozenset(
     [
         ".cfg",
@@ -169,7 +172,7 @@ def search(content: bytes, path: PurePosixPath) -> Iterator[tuple[int, str]]:
     if len(content) > LONGEST or b"\0" in content:
         return
     if path.suffix == ".ipynb":
-        content = content.replace(rb"\"", b'"')  # the code in its strings of JSON
+        content = content.replace(rb"\"", b'"').replace(rb"\n", b"  ")  # code in strings of JSON
     seen = set()
     for position, kind in sorted([*_issued(content), *_assigned(content, path)]):
         line = content.count(b"\n", 0, position) + 1
@@ -191,7 +194,12 @@ def _assigned(content: bytes, path: PurePosixPath) -> Iterator[tuple[int, str]]:
     settings = suffix in SETTINGS or path.name.startswith(".env")
     for hint in HINT.finditer(content.lower()):
         match = ASSIGNED.match(content, hint.start())
-        if match is None or (match["bare"] is not None and suffix in QUOTED):
+        if match is None:
+            continue
+        before = content[max(0, match.start() - 64) : match.start()]
+        if match["default"] and not DEFAULT.search(before):
+            continue
+        if match["bare"] and suffix in QUOTED and not COMMAND.search(before):
             continue
         if _secret(match, settings) and _named(content, match):
             yield match.start(), f'a value for "{match["kind"].decode()}"'
@@ -209,7 +217,9 @@ def _secret(match: re.Match[bytes], settings: bool) -> bool:
     if _stands_for(value) or value.lower() == kind or b" " in value:
         return False
     # People choose their passwords, so any word may be one; keys are made by machines, and look so.
-    if kind.startswith((b"pass", b"pwd")) and (settings or match["bare"] is None):
+    if kind.startswith((b"passw", b"passp", b"pwd")) and (settings or match["bare"] is None):
+        return True
+    if kind == b"pass" and settings and re.search(rb"\d", value):
         return True
     looks = len(value) >= 8 and re.fullmatch(rb"[\w+/=.~:@!#^&?,-]+", value)
     return bool(looks and re.search(rb"\d", value) and re.search(rb"[A-Za-z]", value))

@@ -53,7 +53,7 @@ def pardoned(found: Project, path: PurePosixPath) -> bool:
 def _written(found: Project) -> set[str]:
     paths = [*(found.root / "src").rglob("*"), *found.root.glob("[!.]*")]
     paths += [
-        path for folder in ("configs", "notebooks") for path in found.root.glob(f"{folder}/*")
+        path for folder in ("configs", "notebooks") for path in (found.root / folder).rglob("*")
     ]
     return {found.at(path) for path in paths}
 

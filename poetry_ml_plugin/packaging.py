@@ -17,6 +17,7 @@ from poetry_ml_plugin.violations import Violation
 
 BACKEND = "poetry.core.masonry.api"
 AGAIN = "Build it again."
+LOCK = 'Run "poetry lock".'
 NO_SBOM = (
     'It can be written by "poetry build" alone, with poetry-core as the one build requirement. '
     f"Or take sbom out of [tool.{project.TOOL}]."
@@ -28,7 +29,7 @@ def before(found: Project) -> list[Violation]:
     locked = lock.read(found.root)
     return [
         *artifacts.verify(found),
-        *(artifacts.versions(found, locked) if locked else []),
+        *(artifacts.versions(found, locked) if locked else _unlocked(found)),
         *(links(found) or lost(found)),
         *exposure.in_tree(found),
     ]
@@ -55,7 +56,7 @@ def lost(found: Project) -> list[Violation]:
     for kind, names in contents(found).items():
         prefix = _artifacts_in(found, wheel=kind == "wheel")
         for name in (artifacts.MANIFEST, *artifacts.listed(found)):
-            if (found.artifacts_dir / name).is_file() and prefix / name not in names:
+            if artifacts.is_file(found.artifacts_dir / name) and prefix / name not in names:
                 missing.setdefault(name, []).append(kind)
     return [
         Violation(
@@ -92,12 +93,20 @@ def contents(found: Project) -> dict[str, set[PurePosixPath]]:
         poetry = Factory().create_poetry(found.root)
         wheel = WheelBuilder(poetry).find_files_to_add()
         sdist = SdistBuilder(poetry).find_files_to_add(exclude_build=False)
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise MLError(f"{found.root} cannot be built: {error}") from error
     return {
         "wheel": {PurePosixPath(file.relative_to_target_root().as_posix()) for file in wheel},
         "sdist": {PurePosixPath(file.relative_to_source_root().as_posix()) for file in sdist},
     }
+
+
+def _unlocked(found: Project) -> list[Violation]:
+    return [
+        Violation(f"{name} depends on the versions of its libraries, and none is locked", LOCK)
+        for name, entry in artifacts.listed(found).items()
+        if entry.strict
+    ]
 
 
 def _inspect(found: Project, archive: Path) -> Iterator[Violation]:

@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
 from poetry_ml_plugin.lock import Package
 
 ALGORITHMS = {"sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512", "md5": "MD5"}
@@ -53,7 +55,7 @@ def licences(distributions: Iterable[importlib.metadata.Distribution]) -> dict[s
         ]
         licence = said.get("License-Expression") or ", ".join(classified) or said.get("License")
         if licence and "\n" not in licence:  # some put the whole text there
-            found[f"{said['Name']} {said['Version']}".lower()] = licence
+            found[f"{canonicalize_name(said['Name'] or '')} {said['Version']}"] = licence
     return found
 
 

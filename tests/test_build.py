@@ -197,6 +197,33 @@ def test_every_violation_is_named_at_once_with_its_mend(copy: Path, tmp_path: Pa
     assert not (copy / "dist").exists()
 
 
+def test_a_folder_that_dvc_keeps_is_pulled(copy: Path) -> None:
+    shutil.rmtree(copy / "src/churn/artifacts")
+    (copy / "src/churn/artifacts.dvc").write_text("outs:\n- md5: 0123.dir\n  path: artifacts\n")
+    said = poetry("build", cwd=copy, code=1).stderr
+    assert 'manifest.json is missing: there is no trained model. Run "dvc pull".' in said
+
+
+def test_what_no_file_can_be_called_is_missing(copy: Path) -> None:
+    """A manifest may say anything: it is no reason to build without having looked."""
+    manifest = json.loads((copy / MANIFEST).read_text())
+    entry = manifest["artifacts"]["model.onnx"]
+    manifest["artifacts"] |= {"nul\0": entry, "n" * 300: entry}
+    (copy / MANIFEST).write_text(json.dumps(manifest))
+    assert poetry("build", cwd=copy, code=1).stderr.count(" is missing. ") == 2
+
+
+def test_what_depends_on_versions_is_not_built_without_a_lock(copy: Path) -> None:
+    (copy / "poetry.lock").unlink()
+    poetry("build", "--format", "wheel", cwd=copy)
+    manifest = json.loads((copy / MANIFEST).read_text())
+    libraries = {"scikit-learn": "1.0"}
+    manifest["artifacts"]["model.onnx"] |= {"format": "skops", "libraries": libraries}
+    (copy / MANIFEST).write_text(json.dumps(manifest))
+    said = poetry("build", cwd=copy, code=1).stderr
+    assert "model.onnx depends on the versions of its libraries, and none is locked. Run" in said
+
+
 def test_what_would_be_lost_is_said_before_the_build(copy: Path) -> None:
     path = copy / "pyproject.toml"
     plain = path.read_text().replace(', format = ["sdist", "wheel"]', "")

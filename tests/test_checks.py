@@ -115,6 +115,11 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
         HEROKU,
         "requirements.txt contradicts",
     ),
+    (
+        lambda root: (root / "README.md").unlink(),
+        {"packaging": "error"},
+        "README.md` does not exist",
+    ),
     (by_path, EVERY_TARGET, "falcon is taken from ../falcon, which an image does not have"),
     (
         lambda root: replace(root, "Procfile", " --host 0.0.0.0", ""),
@@ -194,7 +199,7 @@ def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
     (copy / ".env.local").write_text("API_KEY=abc\n")
     (copy / "build.py").write_text("raise RuntimeError")  # Poetry has a module of this name
     (copy / "configs/more.yaml").write_text("password: hunter2\n")
-    script = Path(sys.executable).with_name("poetry")
+    script = Path(sys.executable).with_name("poetry")  # for -m has Python import from here
     done = run(script, "ml", "check", "--fix", cwd=copy, code=1)
     assert done.stderr.count("Mended: ") == 4
     assert not_ok(results(copy)) == {"credentials": "error"} | RENDER
@@ -203,6 +208,16 @@ def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
     changed = set((copy / "pyproject.toml").read_text().splitlines()) ^ set(before.splitlines())
     assert len(changed) == 2
     assert all("include" in line for line in changed)
+
+
+def test_what_cannot_be_mended_keeps_nothing_else_from_it(copy: Path) -> None:
+    git.init(copy)
+    replace(copy, "pyproject.toml", '"click (>=8.1,<9)"', '"click (>=99)"')
+    (copy / "Procfile").unlink()
+    done = poetry("ml", "check", "--fix", cwd=copy, code=1)
+    assert "Not mended: poetry.lock does not fit pyproject.toml: " in done.stderr
+    assert "Mended: Procfile does not say how to serve" in done.stderr
+    assert [line.split()[1] for line in done.stdout.splitlines() if line[:5] == "error"] == ["lock"]
 
 
 def test_checks_are_data_for_others(tmp_path: Path) -> None:

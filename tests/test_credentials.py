@@ -50,6 +50,7 @@ HARMLESS = {
     "max_tokens: 100000\npad_token: '[PAD]'\neos_token: <|endoftext|>\ntoken: $TOKEN1\npassword:\n  min: 8\n",
     "b.py": 'password = os.environ["PASSWORD1"]\ntoken = get_token2(x)\nkey = "feature_123456"\n'
     'headers["Authorization"] = f"Bearer {key}"\nAPI_KEY_HEADER = "X-API-Key2"\nsecret = Secret("DB1")\n'
+    'f("token", "k1f2e3d4c5"); columns = ["password", "k1f2e3d4c5"]; os.getenv("DB_PASSWORD", "")\n'
     'url = f"https://{user}:{password}@{host}"\npassword = "your-password"\nTOKEN = re.compile(r"[a-z]+")\n',
     "c.json": '{"pad_token": "[PAD]", "vocab": {"password": 1234, "token": 8812345}, "key": "feature_123"}',
     "d.md": "Set `API_KEY=<your key>`, `password: see below`, https://user:password@host, `TOKEN=...`",
@@ -116,10 +117,46 @@ def test_what_stands_for_a_credential_is_none(name: str) -> None:
         f"wandb.login(key='{HEX[:40]}')",
         "machine api.heroku.com\n  login a@example.org\n  password 0123456789",
         f"s = 's.{KEY[:24]}'",
+        'os.environ["API_KEY"] = "k1f2e3d4c5"',
+        'os.environ.setdefault("API_TOKEN", "k1f2e3d4c5")',
+        "password = os.getenv('DB_PASSWORD', 'hunter2')",
     ],
 )
 def test_credentials_in_code_are_found(text: str) -> None:
     assert len(list(credentials.search(text.encode(), PurePosixPath("a.py")))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DB_PASS=hunter2",
+        "api_keys: [k1f2e3d4c5, b2]",
+        "api_keys:\n  - k1f2e3d4c5",
+        "mail_pass: h4nter2",
+    ],
+)
+def test_credentials_in_settings_are_found(text: str) -> None:
+    assert len(list(credentials.search(text.encode(), PurePosixPath("configs/a.yaml")))) == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'os.environ["API_KEY"] = "k1f2e3d4c5"\n',
+        "%env API_KEY=k1f2e3d4c5\n",
+        "!export TOKEN=k1f2e3d4c5\n",
+    ],
+)
+def test_credentials_in_a_notebook_are_found(code: str) -> None:
+    text = json.dumps({"cells": [{"source": [code, "model\n"]}]}, indent=1)
+    assert len(list(credentials.search(text.encode(), PurePosixPath("a.ipynb")))) == 1
+
+
+def test_names_say_that_a_file_is_for_nobody_else() -> None:
+    for name in ("credentials-prod.json", "aws_credentials", ".envrc", ".env-prod", "id_rsa.bak"):
+        assert credentials.refused(PurePosixPath(name)), name
+    for name in (".env-example", ".env.sample", "id_rsa.pub", "credentials.py", "environment.yml"):
+        assert not credentials.refused(PurePosixPath(name)), name
 
 
 def test_searching_takes_time_in_proportion_to_the_text() -> None:
@@ -133,6 +170,11 @@ def test_only_files_that_git_would_take_are_looked_at(copy: Path) -> None:
     found = project.read(copy)
     assert found is not None
     assert exposure.in_tree(found) == []  # without git nobody shares a file of this folder
+    nested = copy / "configs/prod/db.yaml"
+    nested.parent.mkdir()
+    nested.write_text("password: hunter2\n")
+    assert [v.what.split(",")[0] for v in exposure.in_tree(found)] == ["configs/prod/db.yaml"]
+    nested.unlink()
     (copy / "src/churn/.netrc").write_text("machine example.org login ann password abc\n")
     (violation,) = exposure.in_tree(found)
     assert (

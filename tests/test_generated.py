@@ -107,6 +107,20 @@ def test_the_environment_wins_over_the_file_and_names_itself(churn: Churn, copy:
     assert manifest["run"]["config"]["trees"] == 3
 
 
+def test_what_a_file_lacks_another_source_may_give(churn: Churn, copy: Path) -> None:
+    path = copy / "configs/train.yaml"
+    text = path.read_text().replace("seed: 20\n", "")
+    path.write_text(text.replace("trees: 100", "trees: 3").replace("0.00001", "1e-5"))
+    said = churn.verb("train", cwd=copy, code=1).stderr
+    assert "configs/train.yaml: Object missing required field `seed`" in said
+    churn.verb("train", "--set", "seed=7", cwd=copy)
+    env = {"PYTHONPATH": str(copy / "src"), "CHURN_TRAIN_SEED": "8"}
+    run(churn.python, "-m", "churn", "train", cwd=copy, env=env)
+    manifest = json.loads((copy / "src/churn/artifacts/manifest.json").read_text())
+    assert manifest["run"]["config"]["seed"] == 8
+    assert manifest["run"]["config"]["tolerance"] == 1e-5  # not text, as in YAML 1.1
+
+
 def test_defaults_of_the_service_are_those_of_its_file(churn: Churn) -> None:
     ask = (
         "import msgspec, churn.config as c; from churn.service import ServeConfig as S;"
@@ -122,7 +136,31 @@ def test_a_missing_artifact_says_how_to_get_it(churn: Churn, copy: Path) -> None
     assert 'Run "python -m churn train"' in churn.verb("predict", ROWS, cwd=copy, code=1).stderr
     assert "model.onnx is missing" in churn.verb("verify", cwd=copy, code=1).stderr
     shutil.rmtree(copy / "src/churn/artifacts")
+    (copy / "src/churn/artifacts.dvc").write_text("outs:\n- md5: 0123.dir\n  path: artifacts\n")
+    said = churn.verb("predict", ROWS, cwd=copy, code=1).stderr
+    assert "no trained model" in said
+    assert 'Run "dvc pull".' in said
+    (copy / "src/churn/artifacts.dvc").unlink()
     assert "no trained model" in churn.verb("serve", cwd=copy, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("<<<<<<< HEAD\n", "cannot be read: JSON is malformed"),
+        (
+            "version https://git-lfs.github.com/spec/v1\n",
+            'a git-LFS pointer, not the file itself. Run "git lfs pull"',
+        ),
+    ],
+)
+def test_training_mends_a_manifest_that_cannot_be_read(
+    churn: Churn, copy: Path, content: str, said: str
+) -> None:
+    (copy / "src/churn/artifacts/manifest.json").write_text(content)
+    assert said in churn.verb("verify", cwd=copy, code=1).stderr
+    churn.verb("train", "--set", "trees=3", cwd=copy)
+    assert churn.verb("verify", cwd=copy).stdout.startswith("2 artifacts")
 
 
 def test_verify_names_every_violation_at_once(churn: Churn, copy: Path, tmp_path: Path) -> None:
@@ -145,6 +183,7 @@ def test_verify_names_every_violation_at_once(churn: Churn, copy: Path, tmp_path
     (artifacts / "pulled.onnx").rename(artifacts / "pulled.onnx.dvc")
     (artifacts / "out.onnx").unlink()
     (artifacts / "out.onnx").symlink_to(shutil.copy(artifacts / "model.onnx", tmp_path))
+    (artifacts / "folder").symlink_to(tmp_path)
     (artifacts / "model.onnx").write_bytes(
         (artifacts / "model.onnx").read_bytes()[:-7] + b"changed"
     )
@@ -160,7 +199,8 @@ def test_verify_names_every_violation_at_once(churn: Churn, copy: Path, tmp_path
         'pulled.onnx is missing. Run "dvc pull".',
         f"out.onnx is a link out of {artifacts}. Put the file itself there.",
         "more.onnx is not in the manifest. Save it with manifest.save, or delete it.",
-        f"8 violations in {artifacts}.",
+        f"folder is a link out of {artifacts}. Put the file itself there.",
+        f"9 violations in {artifacts}.",
     ):
         assert line in said, line
 

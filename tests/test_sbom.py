@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import tomlkit
 from conftest import Churn, poetry
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from packaging.utils import canonicalize_name
 
 from poetry_ml_plugin import lock, sbom
 
@@ -73,6 +75,8 @@ def test_licences_are_those_of_the_environment(churn: Churn) -> None:
     assert valid(document | {"components": [falcon]})
     assert not valid(document | {"components": [falcon | {"type": "no such type"}]})
     assert falcon["licenses"] == [{"license": {"name": "Apache-2.0"}}]
+    names = {name.partition(" ")[0] for name in sbom.licences(importlib.metadata.distributions())}
+    assert names == {canonicalize_name(name) for name in names}
     again = sbom.document("churn", "0.1.0", locked.packages, known)
     assert again == sbom.document("churn", "0.1.0", locked.packages, dict(known))
 

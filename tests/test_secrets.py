@@ -10,7 +10,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -110,7 +112,7 @@ def test_a_reference_is_resolved_where_nothing_wins_over_it(churn: Churn, copy: 
     assert load(churn, copy, env=env) == "d-2"
     assert load(churn, copy, 0, {"OTHER": "e"}, "api_keys=${env:OTHER}") == "e"
     said = load(churn, copy, 1)
-    assert "configs/serve.yaml: ${env:KEYS}: this environment variable is not set" in said
+    assert "configs/serve.yaml: api_keys: ${env:KEYS}: this environment variable is not set" in said
 
 
 def test_a_secret_in_plain_text_is_refused_and_not_repeated(churn: Churn, copy: Path) -> None:
@@ -121,6 +123,24 @@ def test_a_secret_in_plain_text_is_refused_and_not_repeated(churn: Churn, copy: 
     assert "serve.yaml: A secret is not written here" in also
     assert "`api_keys`" in also
     assert CANARY not in said + also
+
+
+@pytest.mark.parametrize("written", [f'"{CANARY}', f"!{CANARY}", f"*{CANARY}", f"[{CANARY}"])
+def test_yaml_that_cannot_be_read_is_not_repeated(churn: Churn, copy: Path, written: str) -> None:
+    configure(copy, api_keys=written)
+    said = load(churn, copy, 1)
+    assert "serve.yaml cannot be read: line 2" in said
+    assert said.count("\n") == 0
+    assert CANARY not in said
+
+
+@pytest.mark.parametrize("written", ["${vault:secret/churn}", "${env:KEYS", "${env:KEYS}${evn:B}"])
+def test_what_nearly_is_a_reference_is_no_secret(churn: Churn, copy: Path, written: str) -> None:
+    env = {"KEYS": CANARY, "CHURN_SERVE_API_KEYS": written}
+    said = load(churn, copy, 1, env)
+    assert "$CHURN_SERVE_API_KEYS: api_keys: a reference is written ${env:NAME}" in said
+    configure(copy, api_keys=written)
+    assert "serve.yaml: api_keys: a reference is written" in load(churn, copy, 1, {"KEYS": CANARY})
 
 
 @pytest.mark.parametrize("key", ["host", "port", "log", "predict_seconds"])
@@ -182,6 +202,32 @@ def test_what_vault_does_not_give_is_one_sentence(
     assert "serve.yaml: " in refusal
     assert refusal.count("\n") == 0
     assert CANARY not in refusal
+
+
+@pytest.mark.parametrize(
+    "role", [{"VAULT_TOKEN": "a"}, {"VAULT_ROLE_ID": "a", "VAULT_SECRET_ID": "b"}]
+)
+def test_what_is_not_vault_is_one_sentence(
+    extended: Churn, copy: Path, role: dict[str, str]
+) -> None:
+    """As where the address is that of Vault's own page, which answers to every path."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<!doctype html>")
+
+        do_POST = do_GET
+
+    configure(copy, api_keys="${vault:secret/data/churn#pin}")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}/ui"
+        said = load(extended, copy, 1, {"VAULT_ADDR": url, **role})
+        server.shutdown()
+    assert "What answers at $VAULT_ADDR" in said
+    assert said.count("\n") == 0
 
 
 def test_vault_without_its_client_says_how_to_get_it(churn: Churn, copy: Path) -> None:

@@ -26,9 +26,14 @@ class Check(MLCommand):
     def act(self) -> int:
         found = project.find(self.folder)
         results = checks.run(found, checks.CHECKS)
-        if self.option("fix") and (mended := checks.fix(results)):
-            for violation in mended:
-                self.line_error(f"Mended: {escape(violation.what)}")
+        if self.option("fix") and (tried := checks.fix(results)):
+            for violation, fault in tried:
+                said = (
+                    f"Not mended: {violation.what}: {fault}"
+                    if fault
+                    else f"Mended: {violation.what}"
+                )
+                self.line_error(escape(said))
             results = checks.run(project.find(self.folder), checks.CHECKS)
         if self.option("json"):
             self.line(escape(json.dumps(_data(results), indent=2)))

@@ -71,12 +71,15 @@ def load(
     values: dict[str, Any] = {}
     for n, (source, given) in enumerate(sources):
         overridden = {key for _, later in sources[n + 1 :] for key in later}
-        values |= {
-            k: v if k in overridden else _resolve(v, look_up, source) for k, v in given.items()
+        resolved = {
+            k: v if k in overridden else _resolve(v, look_up, f"{source}: {k}")
+            for k, v in given.items()
         }
-        settings = _convert(values, schema, source, strict=n == 0)
-        values |= {key: getattr(settings, key) for key in given}
-    return settings
+        values |= _convert(resolved, schema, source, strict=n == 0)
+    try:
+        return msgspec.convert(values, schema)
+    except msgspec.ValidationError as error:  # of what was in none of them
+        raise ProjectError(_said(str(path), error)) from error
 
 
 def plain(settings: msgspec.Struct) -> Any:
@@ -84,22 +87,36 @@ def plain(settings: msgspec.Struct) -> Any:
     return msgspec.to_builtins(settings, enc_hook=repr)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as people write it: 1e-5 is a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), [*"-+0123456789"]
+)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         return {}
+    except yaml.MarkedYAMLError as error:  # whose own words repeat the line, and what stands there
+        line = error.problem_mark.line + 1
+        problem = re.sub(r" '[^'<]{3,}'", "", str(error.problem))
+        raise ProjectError(f"{path} cannot be read: line {line}: {problem}.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ProjectError(f"{path} cannot be read: {error}") from error
+        raise ProjectError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(values or {}, dict):
         raise ProjectError(f'{path} must hold "key: value" lines.')
     return values or {}
 
 
 def _convert(
-    values: dict[str, Any], schema: type[Settings], source: str, strict: bool = False
-) -> Settings:
-    unknown = [str(key) for key in values if key not in schema.__struct_fields__]
+    given: dict[str, Any], schema: type[msgspec.Struct], source: str, strict: bool
+) -> dict[str, Any]:
+    """What one source gives, as the types of the schema."""
+    unknown = [str(key) for key in given if key not in schema.__struct_fields__]
     if unknown:
         near = difflib.get_close_matches(unknown[0], schema.__struct_fields__, 1)
         known = ", ".join(schema.__struct_fields__)
@@ -115,10 +132,18 @@ def _convert(
             raise ValueError("A secret is not written here: ${env:NAME} or ${vault:path#key} is")
         return Secret(value)
 
+    fields = {field.name: field.type for field in msgspec.structs.fields(schema)}
+    part = msgspec.defstruct(schema.__name__, [(key, fields[key]) for key in given])
     try:
-        return msgspec.convert(values, schema, strict=strict, dec_hook=to_secret)
+        return msgspec.structs.asdict(
+            msgspec.convert(given, part, strict=strict, dec_hook=to_secret)
+        )
     except msgspec.ValidationError as error:
-        raise ProjectError(f"{source}: {re.sub(r'`[$][.]?', '`', str(error))}") from error
+        raise ProjectError(_said(source, error)) from error
+
+
+def _said(source: str, error: msgspec.ValidationError) -> str:
+    return f"{source}: {re.sub(r'`[$][.]?', '`', str(error))}"
 
 
 def _resolve(value: Any, look_up: Callable[[re.Match[str]], str], source: str) -> Any:
@@ -127,6 +152,8 @@ def _resolve(value: Any, look_up: Callable[[re.Match[str]], str], source: str) -
         return {key: _resolve(item, look_up, source) for key, item in value.items()}
     if isinstance(value, list):
         return [_resolve(item, look_up, source) for item in value]
+    if isinstance(value, str) and "${" in REFERENCE.sub("", value):
+        raise ProjectError(f"{source}: a reference is written ${{env:NAME}} or ${{vault:path#key}}")
     if not isinstance(value, str) or not REFERENCE.search(value):
         return value
     try:
@@ -166,7 +193,10 @@ def _vault(environ: Mapping[str, str]) -> Callable[[str], Mapping[str, Any]]:
                 raise ProjectError(
                     "Vault wants $VAULT_TOKEN, or $VAULT_ROLE_ID and $VAULT_SECRET_ID."
                 )
-            found.auth.approle.login(role, secret)
+            try:
+                found.auth.approle.login(role, secret)
+            except TypeError as error:  # of an answer that is no JSON
+                raise ProjectError("What answers at $VAULT_ADDR is not Vault.") from error
         return found
 
     @functools.cache
@@ -175,7 +205,7 @@ def _vault(environ: Mapping[str, str]) -> Callable[[str], Mapping[str, Any]]:
         try:
             answer = client().read(path)
         except (hvac.exceptions.VaultError, OSError) as error:  # requests' errors are OSErrors
-            why = getattr(error, "errors", None) or [type(error).__name__]
+            why = getattr(error, "errors", None) or [f"{type(error).__name__} at $VAULT_ADDR"]
             said = "; ".join(" ".join(str(line).split()) for line in why)
             raise ProjectError(f"Vault did not give {path}: {said}.") from error
         if answer is None:
@@ -183,7 +213,9 @@ def _vault(environ: Mapping[str, str]) -> Callable[[str], Mapping[str, Any]]:
                 f'Vault has no {path}. In a store of version 2 "data" follows its mount, '
                 "as in secret/data/churn."
             )
-        data: Mapping[str, Any] = answer["data"]
+        data = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(data, dict):
+            raise ProjectError(f"What answers at $VAULT_ADDR has no secret at {path}.")
         return data["data"] or {} if {"data", "metadata"} <= data.keys() else data
 
     return read

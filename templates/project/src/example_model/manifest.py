@@ -45,7 +45,7 @@ def save(name: str, value: Any, folder: Path = artifacts_dir) -> Artifact:
     content = kind.dump(value)
     trusted = kind.names(content) if kind.names else []
     libraries = formats.versions(kind, trusted)
-    manifest = read(folder) if (folder / MANIFEST).exists() else Manifest()
+    manifest = _known(folder)
     entry = Artifact(_sha256(content), len(content), kind.name, libraries, trusted)
     manifest.artifacts[name] = entry
     write_whole(folder / name, content)
@@ -55,7 +55,7 @@ def save(name: str, value: Any, folder: Path = artifacts_dir) -> Artifact:
 
 def remove(name: str, folder: Path = artifacts_dir) -> None:
     """Delete an artifact and its entry, if they are there."""
-    manifest = read(folder)
+    manifest = _known(folder)
     if manifest.artifacts.pop(name, None):
         _write(manifest, folder)
     (folder / name).unlink(missing_ok=True)
@@ -173,10 +173,13 @@ def read(folder: Path = artifacts_dir) -> Manifest:
     """The manifest of the artifacts in a folder. Raises ProjectError where there is none, or no whole one."""
     path = folder / MANIFEST
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        content = path.read_bytes()
+        return msgspec.json.decode(content, type=Manifest)
     except FileNotFoundError:
-        raise ProjectError(f"There is no trained model in {folder}. {_mend()}") from None
+        raise ProjectError(f"There is no trained model in {folder}. {_fetch(path)}") from None
     except msgspec.DecodeError as error:
+        if pointer := _pointer(content):
+            raise ProjectError(f"{path} {pointer}") from None
         raise ProjectError(f"{path} cannot be read: {error}. {_mend()}") from error
 
 
@@ -192,6 +195,14 @@ def write_whole(path: Path, content: bytes) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _known(folder: Path) -> Manifest:
+    """The manifest, or a new one where none can be read: what is saved then mends that."""
+    try:
+        return read(folder)
+    except ProjectError:
+        return Manifest()
 
 
 def _write(manifest: Manifest, folder: Path) -> None:
@@ -215,7 +226,7 @@ def _files(folder: Path) -> dict[str, Path]:
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
         if path.name != MANIFEST and path.name[0] != "." and path.suffix != ".dvc"
-        if not path.is_dir()
+        if path.is_symlink() or not path.is_dir()
     }
 
 
@@ -223,15 +234,21 @@ def _difference(content: bytes, entry: Artifact) -> str | None:
     """How what a file holds differs from what was saved, and what mends it."""
     if _sha256(content) == entry.sha256:
         return None
-    for start, (kind, command) in POINTERS.items():
-        if content.startswith(start):
-            return f'is {kind}, not the file itself. Run "{command}".'
+    if pointer := _pointer(content):
+        return pointer
     fault = "differs from its manifest"
     if not content:
         fault = "is empty"
     elif len(content) < entry.size:
         fault = f"is truncated: {len(content):,} of {entry.size:,} bytes"
     return f"{fault}. {_mend()}"
+
+
+def _pointer(content: bytes) -> str | None:
+    for start, (kind, command) in POINTERS.items():
+        if content.startswith(start):
+            return f'is {kind}, not the file itself. Run "{command}".'
+    return None
 
 
 def _unlike(name: str, entry: Artifact) -> str | None:
@@ -264,7 +281,8 @@ def _relative(path: Path) -> str:
 
 
 def _fetch(path: Path) -> str:
-    return 'Run "dvc pull".' if path.with_name(f"{path.name}.dvc").exists() else _mend()
+    beside = path.with_name(f"{path.name}.dvc"), path.parent.with_name(f"{path.parent.name}.dvc")
+    return 'Run "dvc pull".' if any(file.exists() for file in beside) else _mend()
 
 
 def _mend() -> str:
