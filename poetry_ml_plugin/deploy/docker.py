@@ -31,9 +31,9 @@ NEVER = (
     *(
         name.replace("[-_]", "?")
         for name in credentials.NAMES
-        if not name.endswith(".*") and name != "credentials"
+        if not name.endswith(".*") and not name.startswith("credentials")
     ),
-    *(".env.*", *sorted(credentials.FOLDERS)),
+    *sorted(credentials.FOLDERS),
     *(f"{name}.{kind}" for name in ("secrets", "credentials") for kind in KINDS),
     *(".venv", "venv", "__pycache__", "*.pyc", "*.ipynb"),
 )
