@@ -31,7 +31,7 @@ NEVER = (
     *(
         name.replace("[-_]", "?")
         for name in credentials.NAMES
-        if not name.endswith(".*") and not name.startswith("credentials")
+        if not name.endswith(".*") and "credentials" not in name
     ),
     *sorted(credentials.FOLDERS),
     *(f"{name}.{kind}" for name in ("secrets", "credentials") for kind in KINDS),
