@@ -134,6 +134,13 @@ def test_a_folder_that_is_no_template_hears_all_reasons_at_once(tmp_path: Path) 
     for words in ("leak is a link", "up is a link", "nowhere", "circle", "has no [tool"):
         assert words in done.stderr
     assert not (tmp_path / "x").exists()
+    assert done.stderr.startswith("t is no template:")  # as it was typed
+    (tmp_path / "bare").mkdir()
+    said = poetry("ml", "new", "x", "--template", "bare", cwd=tmp_path, code=1).stderr
+    assert said == "bare is no template:\n  - it has no pyproject.toml\n"
+    assert (
+        "is no template" in poetry("ml", "new", "x", "--template", "", cwd=tmp_path, code=1).stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,7 +252,7 @@ def test_a_url_that_could_run_or_leak_something_is_not_fetched(tmp_path: Path, u
 
 
 def test_a_missing_repository_or_ref_is_one_line(repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(MLError, match="clone failed"):
+    with pytest.raises(MLError, match=r"clone failed: fatal: .*none"):
         get((tmp_path / "none").as_uri(), tmp_path)
     with pytest.raises(MLError, match='no branch, tag or commit "v9"'):
         get(f"{repository.as_uri()}@v9", tmp_path)
