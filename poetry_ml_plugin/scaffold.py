@@ -120,6 +120,9 @@ def write(files: Mapping[PurePosixPath, File], target: Path) -> None:
     Raises MLError where `target` is a file or a folder with something in it, or cannot be written.
     """
     check_target(target)
+    if target.is_dir():  # it stays the one it is: a shell may be in it, or a disk be mounted there
+        add(files, target)
+        return
     with _told(target), _parents(target), staging.stage(target.parent, target.name) as stage:
         _fill(stage, files)
         with platforms.uninterrupted():
@@ -142,7 +145,7 @@ def add(files: Mapping[PurePosixPath, File], root: Path) -> None:
     pyproject.toml may be there, and is replaced. As long as it is not, what a killed process has put
     in place is taken back by staging.clean.
     """
-    with _told(root), staging.stage(root, "new") as stage:
+    with _told(root), staging.stage(root, "") as stage:
         _fill(stage, files)
         made: list[Path] = []
         with platforms.uninterrupted():
@@ -184,6 +187,7 @@ def check_target(target: Path) -> None:
     """Raises MLError where a project cannot be put at `target`."""
     with _told(target):
         if target.is_dir():
+            staging.clean(target)
             if any(target.iterdir()):
                 raise MLError(
                     f"{target} is not empty. Choose another folder, "
@@ -271,7 +275,7 @@ def _adapt(
         changes = {keys: value for keys, value in changes.items() if keys[0] != "project"}
     if not template.source:
         del changes["tool", project.TOOL, "template-source"]
-    if not _from_index():
+    if not from_index():
         del changes["tool", "poetry", "requires-plugins", DISTRIBUTION]
     own["tool"][project.TOOL].pop("template", None)
     files[path] = File(project.edit(tomlkit.dumps(own), changes).encode())
@@ -284,6 +288,6 @@ def _adapt(
         files[readme] = File(text.encode())
 
 
-def _from_index() -> bool:
+def from_index() -> bool:
     """Whether the plugin was installed by its name, so that others get the same one by it."""
     return importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json") is None

@@ -275,6 +275,25 @@ def test_an_addition_that_was_killed_is_taken_back_by_the_next_run(tmp_path: Pat
     assert killed >= 3
 
 
+def test_a_killed_start_in_an_empty_folder_is_taken_back_by_the_next(tmp_path: Path) -> None:
+    files = {PurePosixPath(name): File(b"x") for name in ("a/new", "b/c/d", "pyproject.toml")}
+    killed = 0
+    for moment in range(6):
+        root = tmp_path / str(moment)
+        root.mkdir()
+        pid = os.fork()
+        if pid == 0:
+            dying(moment, partial(scaffold.write, files, root))
+        killed += end(pid) == -signal.SIGKILL
+        if (root / "pyproject.toml").exists():
+            staging.clean(root)
+        else:
+            scaffold.write(files, root)
+        found = {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
+        assert found == files.keys()
+    assert killed >= 3
+
+
 def dying(moment: int, act: Callable[[], None]) -> None:
     """Kill this process at the call of that number of what puts a file in its place."""
     calls = iter(range(100))
