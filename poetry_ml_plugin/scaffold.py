@@ -282,10 +282,17 @@ def _adapt(
     files[PurePosixPath(".python-version")] = File(f"{python}\n".encode())
     readme = PurePosixPath("README.md")
     if readme in files:
-        text = files[readme].content.decode()
-        text = text.replace(stood, description or stood) if stood else text
-        text = text.replace("Python 3.10 or newer", f"Python {python} or newer")
-        files[readme] = File(text.encode())
+        files[readme] = File(_readme(files[readme].content, stood, description, python))
+
+
+def _readme(content: bytes, stood: str, description: str, python: str) -> bytes:
+    """A README with the project's description, where the template's has a line to itself."""
+    lines = content.splitlines(keepends=True)
+    for n, line in enumerate(lines if stood and description else []):
+        if line.strip() == stood.encode():
+            lines[n] = line.replace(stood.encode(), description.encode())
+    newer = f"Python {python} or newer"
+    return b"".join(lines).replace(b"Python 3.10 or newer", newer.encode())
 
 
 def from_index() -> bool:
