@@ -157,7 +157,7 @@ def add(files: Mapping[PurePosixPath, File], root: Path) -> None:
                 for folder in {path.parent for path in made}:
                     platforms.flush_folder(folder)
                 _rewrite(stage / PYPROJECT, root / PYPROJECT)
-            except OSError:
+            except BaseException:  # Ctrl-C, too, where signals do not wait
                 for path in reversed(made):
                     path.rmdir() if path.is_dir() else path.unlink()
                 raise
@@ -186,6 +186,9 @@ def missing(files: Mapping[PurePosixPath, File], root: Path) -> dict[PurePosixPa
 def check_target(target: Path) -> None:
     """Raises MLError where a project cannot be put at `target`."""
     with _told(target):
+        there = next(above for above in target.parents if os.path.lexists(above))
+        if not there.is_dir():
+            raise MLError(f"{there} is a file. Choose another folder.")
         if target.is_dir():
             staging.clean(target)
             if any(target.iterdir()):

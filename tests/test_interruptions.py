@@ -255,6 +255,25 @@ def test_a_failing_addition_is_taken_back(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.rglob("*")} == {"a", "mine"}
 
 
+def test_an_addition_that_is_interrupted_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = platforms.put_file
+
+    calls = iter(range(3))
+
+    def interrupted(source: Path, target: Path) -> None:  # as on Windows, where signals do not wait
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        put(source, target)
+
+    monkeypatch.setattr(platforms, "put_file", interrupted)
+    names = ("a/b", "c", "d/e", "pyproject.toml")
+    with pytest.raises(KeyboardInterrupt):
+        scaffold.add({PurePosixPath(name): File(b"x") for name in names}, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_addition_that_was_killed_is_taken_back_by_the_next_run(tmp_path: Path) -> None:
     mine = {"a/mine": b"1", "pyproject.toml": b"[project]\nname = 'x'\n", "README.md": b"x"}
     files = {PurePosixPath(name): File(b"x") for name in ("a/new", "b/c/d", "pyproject.toml")}

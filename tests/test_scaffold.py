@@ -97,7 +97,9 @@ def test_write_refuses_a_folder_with_something_in_it(tmp_path: Path) -> None:
 
 def test_write_refuses_a_file(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
-    with pytest.raises(MLError, match="is a file"):
+    with pytest.raises(MLError, match=r"mine is a file"):
+        scaffold.write({PurePosixPath("a"): File(b"x")}, tmp_path / "mine/a/b")
+    with pytest.raises(MLError, match=r"mine is a file"):
         scaffold.write({PurePosixPath("a"): File(b"x")}, tmp_path / "mine")
 
 
