@@ -186,8 +186,8 @@ def missing(files: Mapping[PurePosixPath, File], root: Path) -> dict[PurePosixPa
 def check_target(target: Path) -> None:
     """Raises MLError where a project cannot be put at `target`."""
     with _told(target):
-        there = next(above for above in target.parents if os.path.lexists(above))
-        if not there.is_dir():
+        there = next((above for above in target.parents if os.path.lexists(above)), None)
+        if there and not there.is_dir():
             raise MLError(f"{there} is a file. Choose another folder.")
         if target.is_dir():
             staging.clean(target)
