@@ -117,6 +117,8 @@ def _check(found: Existing) -> None:
 def _package(found: Existing, wish: str | None) -> str:
     """A package that is not there yet: the service has one to itself, whatever modules there are."""
     base = found.name.replace("-", "_")
+    if base[:1].isdigit():  # a distribution may be called so, and a package not
+        base = names.suggest(base)
     choices = [base, f"{base}_ml", f"{base}_service"] if wish is None else [names.fit_package(wish)]
     for package in choices:
         ends = [f"{place}{package}{end}" for place in ("", "src/") for end in ("", ".py")]

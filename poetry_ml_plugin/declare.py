@@ -39,6 +39,8 @@ def wish(found: Existing, own: Names, python: str, model: str | None) -> dict[st
     for group, dependencies in _dependencies(found, model).items():
         said = additions.merged(said, _group(found, group, dependencies))
     version = importlib.metadata.version(scaffold.DISTRIBUTION)
+    if scaffold.from_index():
+        said["tool"]["poetry"]["requires-plugins"] = {scaffold.DISTRIBUTION: f">={version}"}
     said["tool"][project.TOOL] = {"package": own.package, "template-version": version}
     if not found.is_poetry and "build-system" not in found.data:
         said["build-system"] = BUILD_SYSTEM

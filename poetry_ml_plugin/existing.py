@@ -61,7 +61,10 @@ class Existing:
         """The versions of Python that the project says it runs on."""
         stated = table(self.data, "project").get("requires-python")
         legacy = table(self.data, "tool", "poetry", "dependencies").get("python")
-        return parse_constraint(str(stated or legacy or "*"))
+        try:
+            return parse_constraint(str(stated or legacy or "*"))
+        except ValueError as error:
+            raise MLError(f"{self.root / PYPROJECT}: the versions of Python: {error}") from error
 
 
 def find(start: Path) -> Existing:

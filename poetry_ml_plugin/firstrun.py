@@ -47,7 +47,7 @@ def environment_steps(project: Project, train: bool) -> list[Step]:
 
 def repository_steps(project: Project) -> tuple[Step, Step]:
     """Make a git repository, and later its first commit."""
-    commit = f"git add --all && git commit -m '{MESSAGE}'"
+    commit = f'git add --all && git commit -m "{MESSAGE}"'
     return (
         Step("Start a git repository", lambda tell: start_repository(project.root), "git init"),
         Step("Make the first commit", lambda tell: first_commit(project.root), commit),
@@ -70,7 +70,7 @@ def first_commit(root: Path) -> str:
         raise Skipped(
             "git does not know who you are. Tell it with: git config --global user.name NAME; "
             "git config --global user.email ADDRESS; then commit with: "
-            f"git add --all && git commit -m '{MESSAGE}'"
+            f'git add --all && git commit -m "{MESSAGE}"'
         )
     git.commit_all(root, MESSAGE)
     return ""

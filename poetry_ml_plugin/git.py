@@ -117,8 +117,10 @@ def _must(folder: Path, *words: str, **options: Any) -> subprocess.CompletedProc
     done = _run(folder, *words, **options)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
+        # What went wrong stands in the first such line, which advice may follow.
+        told = [line for line in said if line.startswith(("fatal: ", "error: "))] or said[-1:]
         verb = next((word for word in words if word[0] != "-" and "=" not in word), words[0])
-        raise MLError(f"git {verb} failed: {said[-1] if said else done.returncode}")
+        raise MLError(f"git {verb} failed: {told[0] if told else done.returncode}")
     return done
 
 

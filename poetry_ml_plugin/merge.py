@@ -56,7 +56,7 @@ def check(root: Path) -> None:
     if repository is None:
         raise MLError(
             f"{root} is not in a git repository, so nothing could be merged or taken back. "
-            "Make it one with: git init && git add --all && git commit -m 'Start the project'"
+            'Make it one with: git init && git add --all && git commit -m "Start the project"'
         )
     if git.code(root, "rev-parse", "--verify", "--quiet", "HEAD:./pyproject.toml") != 0:
         raise MLError(f"{root} has no commit yet. Commit it first: git add --all && git commit")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -174,6 +175,21 @@ def flush_folder(folder: Path, windows: bool = WINDOWS) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def relative(
+    path: Path, start: Path, relpath: Callable[[Path, Path], str] = os.path.relpath
+) -> Path:
+    """A path as it is seen from a folder. On Windows, where it may be on another drive, it stays whole."""
+    try:
+        return Path(relpath(path, start))
+    except ValueError:
+        return path
+
+
+def quoted(word: str, windows: bool = WINDOWS) -> str:
+    """A word as it is to be typed."""
+    return subprocess.list2cmdline([word]) if windows else shlex.quote(word)
 
 
 def print_anything() -> None:

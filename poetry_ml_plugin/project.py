@@ -61,7 +61,8 @@ def find(start: Path) -> Project:
 def read(root: Path) -> Project | None:
     """The ML project in this very folder, or None where its pyproject.toml does not say it is one."""
     path = root / "pyproject.toml"
-    section = load(path).unwrap().get("tool", {}).get(TOOL)
+    tools = load(path).unwrap().get("tool")
+    section = tools.get(TOOL) if isinstance(tools, dict) else None
     if section is None:
         return None
     package = section.get("package") if isinstance(section, dict) else None

@@ -73,14 +73,16 @@ def for_development(dependency: Dependency) -> bool:
     return name in known or name.startswith(("pytest-", "sphinx-", "flake8-", "jupyter", "types-"))
 
 
-def read_requirements(path: Path) -> Iterator[Dependency]:
+def read_requirements(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Dependency]:
     """What a requirements.txt lists, files that it refers to included; pip's own options are not ours."""
+    above = (*above, path.resolve())
     text = re.sub(r"\\\r?\n", " ", path.read_text("utf-8-sig", errors="replace"))
     for raw in text.splitlines():
         line = re.sub(r"(^|\s)(#.*|--hash=\S+)", "", raw).strip()
         if other := re.match(r"(?:-r|--requirement)[ =]*(\S+)", line):
-            if (path.parent / other[1]).is_file():
-                yield from read_requirements(path.parent / other[1])
+            more = path.parent / other[1]
+            if more.is_file() and more.resolve() not in above:
+                yield from read_requirements(more, above)
         elif line and not line.startswith("-"):
             yield from _parsed(_named(line))
 

@@ -120,6 +120,9 @@ def write(files: Mapping[PurePosixPath, File], target: Path) -> None:
     Raises MLError where `target` is a file or a folder with something in it, or cannot be written.
     """
     check_target(target)
+    if target.is_dir():  # it stays the one it is: a shell may be in it, or a disk be mounted there
+        add(files, target)
+        return
     with _told(target), _parents(target), staging.stage(target.parent, target.name) as stage:
         _fill(stage, files)
         with platforms.uninterrupted():
@@ -142,7 +145,7 @@ def add(files: Mapping[PurePosixPath, File], root: Path) -> None:
     pyproject.toml may be there, and is replaced. As long as it is not, what a killed process has put
     in place is taken back by staging.clean.
     """
-    with _told(root), staging.stage(root, "new") as stage:
+    with _told(root), staging.stage(root, "") as stage:
         _fill(stage, files)
         made: list[Path] = []
         with platforms.uninterrupted():
@@ -154,7 +157,7 @@ def add(files: Mapping[PurePosixPath, File], root: Path) -> None:
                 for folder in {path.parent for path in made}:
                     platforms.flush_folder(folder)
                 _rewrite(stage / PYPROJECT, root / PYPROJECT)
-            except OSError:
+            except BaseException:  # Ctrl-C, too, where signals do not wait
                 for path in reversed(made):
                     path.rmdir() if path.is_dir() else path.unlink()
                 raise
@@ -183,7 +186,11 @@ def missing(files: Mapping[PurePosixPath, File], root: Path) -> dict[PurePosixPa
 def check_target(target: Path) -> None:
     """Raises MLError where a project cannot be put at `target`."""
     with _told(target):
+        there = next((above for above in target.parents if os.path.lexists(above)), None)
+        if there and not there.is_dir():
+            raise MLError(f"{there} is a file. Choose another folder.")
         if target.is_dir():
+            staging.clean(target)
             if any(target.iterdir()):
                 raise MLError(
                     f"{target} is not empty. Choose another folder, "
@@ -271,19 +278,26 @@ def _adapt(
         changes = {keys: value for keys, value in changes.items() if keys[0] != "project"}
     if not template.source:
         del changes["tool", project.TOOL, "template-source"]
-    if not _from_index():
+    if not from_index():
         del changes["tool", "poetry", "requires-plugins", DISTRIBUTION]
     own["tool"][project.TOOL].pop("template", None)
     files[path] = File(project.edit(tomlkit.dumps(own), changes).encode())
     files[PurePosixPath(".python-version")] = File(f"{python}\n".encode())
     readme = PurePosixPath("README.md")
     if readme in files:
-        text = files[readme].content.decode()
-        text = text.replace(stood, description or stood) if stood else text
-        text = text.replace("Python 3.10 or newer", f"Python {python} or newer")
-        files[readme] = File(text.encode())
+        files[readme] = File(_readme(files[readme].content, stood, description, python))
 
 
-def _from_index() -> bool:
+def _readme(content: bytes, stood: str, description: str, python: str) -> bytes:
+    """A README with the project's description, where the template's has a line to itself."""
+    lines = content.splitlines(keepends=True)
+    for n, line in enumerate(lines if stood and description else []):
+        if line.strip() == stood.encode():
+            lines[n] = line.replace(stood.encode(), description.encode())
+    newer = f"Python {python} or newer"
+    return b"".join(lines).replace(b"Python 3.10 or newer", newer.encode())
+
+
+def from_index() -> bool:
     """Whether the plugin was installed by its name, so that others get the same one by it."""
     return importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json") is None

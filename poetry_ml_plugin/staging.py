@@ -50,13 +50,13 @@ def _take_back(path: Path, folder: Path) -> None:
     """Undo what was put into a folder and not finished: pyproject.toml is what leaves a stage last."""
     if not (path / "pyproject.toml").exists():
         return
-    for file in [found for found in path.rglob("*") if found.is_file()]:
-        put = folder / file.relative_to(path)
-        if put.exists() and put.samefile(file):  # two names of one file: nobody else's
+    for found in sorted(path.rglob("*"), reverse=True):  # what is in a folder before the folder
+        put = folder / found.relative_to(path)
+        if found.is_dir():
+            with suppress(OSError):  # something is in it, or it is not there
+                put.rmdir()
+        elif put.exists() and put.samefile(found):  # two names of one file: nobody else's
             put.unlink()
-            for parent in put.relative_to(folder).parents[:-1]:
-                with suppress(OSError):  # something is in it
-                    (folder / parent).rmdir()
 
 
 def remove(path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from poetry_ml_plugin import git, project, scaffold
+from poetry_ml_plugin import additions, git, platforms, project, scaffold
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.names import Names
 from poetry_ml_plugin.scaffold import File, Template
@@ -41,22 +41,19 @@ def get(word: str | None, start: Path, home: Path) -> Template:
     A folder is looked for from `start`, and remembered as it is seen from `home`, the project's folder.
     Raises MLError that says all that makes a template unfit.
     """
-    word = (word or DEFAULT).removeprefix("git+")
+    word = (DEFAULT if word is None else word).removeprefix("git+")
     if word in SHIPPED:
         return _shipped(word)
     if _SCHEME.match(word):
         return _fetch(word)
     folder = (start / Path(word).expanduser()).resolve()
-    if not folder.is_dir():
+    if not word or not folder.is_dir():
         raise MLError(
             f'"{word}" is no template: neither one of {", ".join(SHIPPED)}, nor a folder, '
             "nor a git URL like https://example.org/templates.git@v1."
         )
-    try:
-        source = Path(os.path.relpath(folder, home)).as_posix()
-    except ValueError:  # on another drive
-        source = folder.as_posix()
-    return _foreign(folder, f"./{source}" if source in SHIPPED else source)
+    source = platforms.relative(folder, home).as_posix()
+    return _foreign(folder, f"./{source}" if source in SHIPPED else source, called=word)
 
 
 def foreign(template: Template) -> bool:
@@ -101,11 +98,11 @@ def _shipped(word: str) -> Template:
     return _read(scaffold.read(scaffold.template_dir(word)), word, [], source)
 
 
-def _foreign(folder: Path, source: str, version: str = "") -> Template:
+def _foreign(folder: Path, source: str, version: str = "", called: str = "") -> Template:
     refused: list[str] = []
     files = _files(folder, refused)
-    template = _read(files, source, refused, source)
-    own = version or _document(files).get("project", {}).get("version") or "0"
+    template = _read(files, called or source, refused, source)
+    own = version or additions.table(_document(files), "project").get("version") or "0"
     return replace(template, version=str(own))
 
 
@@ -125,14 +122,18 @@ def _read(
 
 def _below(table: dict[str, Any], refused: list[str]) -> dict[PurePosixPath, File]:
     """The files of the template that another one extends, without those that it leaves out."""
-    if table["extends"] not in SHIPPED:
+    if table["extends"] not in list(SHIPPED):
         refused.append(f"extends must be one of {', '.join(SHIPPED)}")
         return {}
     base = _shipped(table["extends"])
     if base.names.package != table.get("word"):
         refused.append(f"its word must be {base.names.package}, as in what it extends")
     files = dict(base.files)
-    for left_out in table.get("without", []):
+    without = table.get("without", [])
+    if not isinstance(without, list) or not all(isinstance(path, str) for path in without):
+        refused.append('without must be a list of files, like ["data/raw/penguins.csv"]')
+        return files
+    for left_out in without:
         if files.pop(PurePosixPath(left_out), None) is None:
             refused.append(f"without names {left_out}, which {table['extends']} does not have")
     return files
@@ -140,12 +141,15 @@ def _below(table: dict[str, Any], refused: list[str]) -> dict[PurePosixPath, Fil
 
 def _table(files: dict[PurePosixPath, File], refused: list[str]) -> dict[str, Any]:
     try:
-        section = _document(files).get("tool", {}).get(project.TOOL, {})
-    except (KeyError, UnicodeDecodeError, TOMLKitError) as error:
-        refused.append(f"its pyproject.toml is missing, or no TOML: {error}")
+        section = additions.table(_document(files), "tool", project.TOOL)
+    except KeyError:
+        refused.append("it has no pyproject.toml")
         return {}
-    table = section.get("template") if isinstance(section, dict) else None
-    if not isinstance(table, dict) or not table:
+    except (UnicodeDecodeError, TOMLKitError) as error:
+        refused.append(f"its pyproject.toml is no TOML: {error}")
+        return {}
+    table = additions.table(section, "template")
+    if not table:
         refused.append(
             f"its pyproject.toml has no [tool.{project.TOOL}.template] with a line like "
             'word = "churn", the package\'s name'

@@ -44,6 +44,10 @@ SAID = (
     "from poetry_ml_plugin.names import Names;"
     "print(scaffold.plan(Names('churn', 'churn'), '3.12')[P('pyproject.toml')].content.decode())"
 )
+SAID_OF_AN_OLDER_ONE = (
+    "from pathlib import Path; from poetry_ml_plugin import adopt, existing;"
+    "print(adopt.plan(existing.find(Path.cwd()), '3.12').after.decode())"
+)
 
 
 def test_a_plugin_from_an_index_is_required_by_its_projects(tmp_path: Path, wheel: Path) -> None:
@@ -53,11 +57,14 @@ def test_a_plugin_from_an_index_is_required_by_its_projects(tmp_path: Path, whee
     links = ("--find-links", tmp_path / "index", "poetry-ml-plugin")
     run(*pip, "--target", tmp_path / "named", *links, cwd=tmp_path)
     run(*pip, "--target", tmp_path / "given", wheel, cwd=tmp_path)
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older/pyproject.toml").write_text('[project]\nname = "scoring"\n')
     line = '[tool.poetry.requires-plugins]\npoetry-ml-plugin = ">='
     for place, required in (("named", True), ("given", False)):
         env = {"PYTHONPATH": str(tmp_path / place)}
-        said = run(sys.executable, "-c", SAID, cwd=tmp_path, env=env).stdout
-        assert (line in said) == required
+        for ask in (SAID, SAID_OF_AN_OLDER_ONE):
+            said = run(sys.executable, "-c", ask, cwd=tmp_path / "older", env=env).stdout
+            assert (line in said) == required
 
 
 @pytest.fixture(scope="module")

@@ -203,7 +203,9 @@ def test_a_failure_leaves_the_project_as_it_was(
     [
         ("[project]\nname='a'\nrequires-python='<3.10'\n", "older Python than 3.10"),
         ("[project]\nname='a'\n[build-system]\nbuild-backend='hatchling.build'\n", "hatchling"),
+        ("[project]\nname='a'\nrequires-python='banana'\n", "versions of Python.*banana"),
         ("[project\n", "cannot be read"),
+        ("tool = 3\n", "There is no project in"),
         ("[tool.black]\n", "There is no project in"),
     ],
 )
@@ -463,6 +465,23 @@ def test_an_array_grows_as_it_is_written(before: str, after: str | None) -> None
     assert tomllib.loads(longer)["a"] == [*tomllib.loads(before)["a"], 2]
     if after is not None:
         assert longer.rstrip() == after.rstrip()
+
+
+def test_requirements_that_refer_to_each_other_are_read_once(tmp_path: Path) -> None:
+    lay_out(
+        tmp_path,
+        {"requirements.txt": "-r more.txt\nattrs\n", "more.txt": "-r requirements.txt\nidna\n"},
+    )
+    found = requirements.read_requirements(tmp_path / "requirements.txt")
+    assert [dependency.name for dependency in found] == ["idna", "attrs"]
+
+
+def test_a_distribution_that_starts_with_a_digit_gets_a_package(tmp_path: Path) -> None:
+    root = lay_out(
+        tmp_path, {"pyproject.toml": '[project]\nname = "2026-forecast"\nversion = "1"\n'}
+    )
+    assert adopted(root).names.package == "model_2026_forecast"
+    assert Factory().create_poetry(root).package.name == "2026-forecast"
 
 
 def test_what_is_computed_in_a_setup_is_left_out(tmp_path: Path) -> None:

@@ -93,6 +93,9 @@ def test_a_hundred_interruptions_leave_no_half_project(tmp_path: Path) -> None:
         if n % 10 == 9:  # the next run, of whatever name, tidies up
             assert end(start(folder, f"next{n}")) == 0
             assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+    for place in {path.parent for path in folder.glob("deep*/.*")}:
+        assert end(start(folder, f"{place.name}/again")) == 0
+        assert list(place.glob(".*")) == []
     made = {path.name for path in folder.glob("*") if (path / "pyproject.toml").exists()}
     assert {"warm", "next9", "next99"} <= made
     assert "Traceback" not in (tmp_path / "here.log").read_text()
@@ -252,6 +255,25 @@ def test_a_failing_addition_is_taken_back(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.rglob("*")} == {"a", "mine"}
 
 
+def test_an_addition_that_is_interrupted_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = platforms.put_file
+
+    calls = iter(range(3))
+
+    def interrupted(source: Path, target: Path) -> None:  # as on Windows, where signals do not wait
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        put(source, target)
+
+    monkeypatch.setattr(platforms, "put_file", interrupted)
+    names = ("a/b", "c", "d/e", "pyproject.toml")
+    with pytest.raises(KeyboardInterrupt):
+        scaffold.add({PurePosixPath(name): File(b"x") for name in names}, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_addition_that_was_killed_is_taken_back_by_the_next_run(tmp_path: Path) -> None:
     mine = {"a/mine": b"1", "pyproject.toml": b"[project]\nname = 'x'\n", "README.md": b"x"}
     files = {PurePosixPath(name): File(b"x") for name in ("a/new", "b/c/d", "pyproject.toml")}
@@ -275,10 +297,49 @@ def test_an_addition_that_was_killed_is_taken_back_by_the_next_run(tmp_path: Pat
     assert killed >= 3
 
 
-def dying(moment: int, act: Callable[[], None]) -> None:
-    """Kill this process at the call of that number of what puts a file in its place."""
+def test_a_killed_start_in_an_empty_folder_is_taken_back_by_the_next(tmp_path: Path) -> None:
+    files = {PurePosixPath(name): File(b"x") for name in ("a/new", "b/c/d", "pyproject.toml")}
+    killed = 0
+    for moment in range(6):
+        root = tmp_path / str(moment)
+        root.mkdir()
+        pid = os.fork()
+        if pid == 0:
+            dying(moment, partial(scaffold.write, files, root))
+        killed += end(pid) == -signal.SIGKILL
+        if (root / "pyproject.toml").exists():
+            staging.clean(root)
+        else:
+            scaffold.write(files, root)
+        found = {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
+        assert found == files.keys()
+    assert killed >= 3
+
+
+def test_a_process_killed_at_any_step_leaves_all_or_nothing(tmp_path: Path) -> None:
+    files = {PurePosixPath(name): File(b"x") for name in ("a/b", "c", "pyproject.toml")}
+    done = moment = killed = 0
+    while not done:
+        place = tmp_path / str(moment)
+        place.mkdir()
+        pid = os.fork()
+        if pid == 0:
+            write = partial(scaffold.write, files, place / "churn")
+            dying(moment, write, "mkdir", "fsync", "rename", "unlink")
+        killed += end(pid) == -signal.SIGKILL
+        found = {p.relative_to(place / "churn") for p in place.glob("churn/**/*") if p.is_file()}
+        assert found in (set(), files.keys())
+        scaffold.write(files, place / "next")
+        assert {path.name for path in place.iterdir()} - {"churn"} == {"next"}
+        done = killed == moment  # it came to the end
+        moment += 1
+    assert killed >= 6
+
+
+def dying(moment: int, act: Callable[[], None], *names: str) -> None:
+    """Kill this process at the call of that number of what changes the disk."""
     calls = iter(range(100))
-    for name in ("link", "replace"):
+    for name in names or ("link", "replace"):
         real = getattr(os, name)
 
         def call(*words: object, real: Callable[..., object] = real) -> object:
@@ -288,6 +349,7 @@ def dying(moment: int, act: Callable[[], None]) -> None:
 
         setattr(os, name, call)
     platforms.put_file.__defaults__ = (os.link,)
+    platforms.put_folder.__defaults__ = (platforms.WINDOWS, os.rename)
     try:
         act()
     finally:

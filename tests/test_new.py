@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import ntpath
 import os
+import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import ROWS, Churn, poetry, run
 
+from poetry_ml_plugin import platforms
+
+BARE = ("--no-install", "--no-git")
 GIT_FREE = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
 
 
@@ -72,6 +78,32 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     done = poetry("ml", "new", "churn", cwd=tmp_path, code=1)
     assert "is not empty" in done.stderr
     assert [path.name for path in (tmp_path / "churn").iterdir()] == ["mine"]
+
+
+def test_the_folder_that_one_is_in_can_be_the_projects(tmp_path: Path) -> None:
+    root = tmp_path / "My Churn"
+    root.mkdir()
+    steps = (["new", "."], ["add", "devcontainer"])  # the second in the folder as the first left it
+    script = "import subprocess, sys; [subprocess.run([sys.executable, '-m', 'poetry', 'ml', *words], check=True) for words in {}]"
+    said = run(sys.executable, "-c", script.format([[*steps[0], *BARE], steps[1]]), cwd=root).stdout
+    assert "cd " not in said
+    assert (root / ".devcontainer").is_dir()
+    assert (root / "src/my_churn").is_dir()
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in(tmp_path: Path) -> None:
+    assert 'Try "my-model"' in poetry("ml", "new", "", *BARE, cwd=tmp_path, code=1).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_way_on_can_be_typed_as_it_stands(tmp_path: Path) -> None:
+    done = poetry("ml", "new", "a b/My Churn", *BARE, cwd=tmp_path)
+    (line,) = [line.strip() for line in done.stdout.splitlines() if line.startswith("  cd ")]
+    if sys.platform != "win32":
+        assert shlex.split(line) == ["cd", "a b/My Churn"]
+    assert platforms.quoted(r"a b\c", windows=True) == r'"a b\c"'
+    other = Path("/elsewhere")
+    assert platforms.relative(other, tmp_path, lambda *_: ntpath.relpath("D:\\a", "C:\\b")) == other
 
 
 def test_no_git_means_none(tmp_path: Path) -> None:

@@ -134,6 +134,13 @@ def test_a_folder_that_is_no_template_hears_all_reasons_at_once(tmp_path: Path) 
     for words in ("leak is a link", "up is a link", "nowhere", "circle", "has no [tool"):
         assert words in done.stderr
     assert not (tmp_path / "x").exists()
+    assert done.stderr.startswith("t is no template:")  # as it was typed
+    (tmp_path / "bare").mkdir()
+    said = poetry("ml", "new", "x", "--template", "bare", cwd=tmp_path, code=1).stderr
+    assert said == "bare is no template:\n  - it has no pyproject.toml\n"
+    assert (
+        "is no template" in poetry("ml", "new", "x", "--template", "", cwd=tmp_path, code=1).stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,6 +150,9 @@ def test_a_folder_that_is_no_template_hears_all_reasons_at_once(tmp_path: Path) 
         ('word = "other"', "are not the same"),
         ('word = "our_model"\nextends = "../project"', "extends must be one of"),
         ('word = "our_model"\nextends = "project"', "must be example_model"),
+        ('word = "our_model"\nextends = ["project"]', "extends must be one of"),
+        ('word = "example_model"\nextends = "project"\nwithout = "Procfile"', "must be a list"),
+        ('word = "example_model"\nextends = "project"\nwithout = 3', "must be a list"),
     ],
 )
 def test_a_wrong_table_is_named(tmp_path: Path, line: str, said: str) -> None:
@@ -150,6 +160,23 @@ def test_a_wrong_table_is_named(tmp_path: Path, line: str, said: str) -> None:
     fill(tmp_path / "t", {**SMALL, "pyproject.toml": text})
     with pytest.raises(MLError, match=said):
         get("t", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["tool = 3\n", "tool.poetry-ml-plugin = 'x'\nproject = 1\n"])
+def test_a_pyproject_of_another_kind_is_named(tmp_path: Path, text: str) -> None:
+    fill(tmp_path / "t", {"pyproject.toml": text})
+    with pytest.raises(MLError, match=r"has no \[tool"):
+        get("t", tmp_path)
+
+
+def test_a_description_is_replaced_where_it_is_one(tmp_path: Path) -> None:
+    text = SMALL["pyproject.toml"].replace("What it is for.", "churn")
+    fill(tmp_path / "t", {**SMALL, "pyproject.toml": text})
+    readme = "# Churning\r\n\r\nchurn\r\n\r\ncaf\u00e9, a churn of 3 %\r\n"
+    (tmp_path / "t/README.md").write_bytes(readme.encode("latin-1"))
+    files = scaffold.plan(CHURN, "3.12", "Who leaves", get("t", tmp_path))
+    expected = readme.replace("\r\nchurn\r\n", "\r\nWho leaves\r\n").encode("latin-1")
+    assert files[PurePosixPath("README.md")].content == expected
 
 
 def test_a_template_may_extend_the_default_one(tmp_path: Path) -> None:
@@ -245,7 +272,7 @@ def test_a_url_that_could_run_or_leak_something_is_not_fetched(tmp_path: Path, u
 
 
 def test_a_missing_repository_or_ref_is_one_line(repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(MLError, match="clone failed"):
+    with pytest.raises(MLError, match=r"clone failed: fatal: .*none"):
         get((tmp_path / "none").as_uri(), tmp_path)
     with pytest.raises(MLError, match='no branch, tag or commit "v9"'):
         get(f"{repository.as_uri()}@v9", tmp_path)

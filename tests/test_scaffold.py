@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path, PurePosixPath
 
@@ -79,8 +80,12 @@ def test_write_makes_just_these_files(tmp_path: Path) -> None:
 
 def test_write_fills_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
-    scaffold.write({PurePosixPath("a"): File(b"x")}, tmp_path / "new")
-    assert (tmp_path / "new/a").exists()
+    before = (tmp_path / "new").stat()
+    scaffold.write(
+        {PurePosixPath("a"): File(b"x"), scaffold.PYPROJECT: File(b"")}, tmp_path / "new"
+    )
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"a", "pyproject.toml"}
+    assert os.path.samestat((tmp_path / "new").stat(), before)  # a shell that is in it stays there
 
 
 def test_write_refuses_a_folder_with_something_in_it(tmp_path: Path) -> None:
@@ -92,7 +97,9 @@ def test_write_refuses_a_folder_with_something_in_it(tmp_path: Path) -> None:
 
 def test_write_refuses_a_file(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
-    with pytest.raises(MLError, match="is a file"):
+    with pytest.raises(MLError, match=r"mine is a file"):
+        scaffold.write({PurePosixPath("a"): File(b"x")}, tmp_path / "mine/a/b")
+    with pytest.raises(MLError, match=r"mine is a file"):
         scaffold.write({PurePosixPath("a"): File(b"x")}, tmp_path / "mine")
 
 

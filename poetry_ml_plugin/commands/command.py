@@ -36,6 +36,11 @@ class MLCommand(Command):
         """The folder that Poetry was told to work on, or was started in."""
         return cast("Application", self.application).project_directory.resolve()
 
+    def way_to(self, folder: Path) -> list[str]:
+        """What is to be typed to get into a folder; nothing where one is there."""
+        way = platforms.relative(folder, self.folder)
+        return [] if way == Path() else [f"cd {platforms.quoted(str(way))}"]
+
 
 def escape(text: str) -> str:
     """Text in which cleo sees no markup."""

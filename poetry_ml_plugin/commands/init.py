@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from collections import Counter
 
@@ -106,19 +105,18 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
         if (done or steps.interrupted) and not self.option("no-install"):
             project = Project(plan.root, plan.names.package)
             steps.run(firstrun.environment_steps(project, train=sample))
-        here = os.path.relpath(plan.root, self.folder)
         if steps.failed:
-            self._say("To go on, once that is mended:", here, steps.resume)
+            self._say("To go on, once that is mended:", plan, steps.resume)
             return steps.exit_code
         installed = not self.option("no-install")
         following = [] if installed else ["poetry lock", "poetry install"]
         if plan.model is None and not (installed and sample):
             following += ["poetry ml train"]
-        self._say("Next:", here, [*following, "poetry ml serve"])
+        self._say("Next:", plan, [*following, "poetry ml serve"])
         return 0
 
-    def _say(self, title: str, here: str, commands: list[str]) -> None:
+    def _say(self, title: str, plan: Plan, commands: list[str]) -> None:
         self.line("")
         self.line(title)
-        for command in [*([f"cd {here}"] if here != "." else []), *commands]:
+        for command in [*self.way_to(plan.root), *commands]:
             self.line(f"  <c1>{escape(command)}</c1>")

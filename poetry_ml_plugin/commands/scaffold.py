@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -86,19 +85,19 @@ model, and makes the first commit.
             steps.run(firstrun.environment_steps(project, train))
         if own_repository:
             steps.run([commit])
-        here = os.path.relpath(project.root, self.folder)
+        go = self.way_to(project.root)
         if steps.failed:
-            self._say("To go on, once that is mended:", [f"cd {here}", *steps.resume])
+            self._say("To go on, once that is mended:", [*go, *steps.resume])
             return steps.exit_code
         if not trusted:
             following = ["poetry install", "poetry ml train"]
-            self._say("To go on, once you have read its code:", [f"cd {here}", *following])
+            self._say("To go on, once you have read its code:", [*go, *following])
             return 1
         ready = install and train
         following = (
             ["poetry ml serve", "poetry build"] if ready else ["poetry ml train", "poetry ml serve"]
         )
-        self._say("Next:", [f"cd {here}", *following])
+        self._say("Next:", [*go, *following])
         return 0
 
     def _say(self, title: str, commands: Iterable[str]) -> None:
@@ -109,6 +108,8 @@ model, and makes the first commit.
 
     def _target(self) -> Path:
         path = Path(self.argument("path")).expanduser()
+        if not self.argument("path"):  # as of a variable that is not set: it is not where we are
+            names.derive(path)
         if ".." in path.parts[next((i for i, part in enumerate(path.parts) if part != ".."), 0) :]:
             raise MLError(f'"{path}" goes up again after it went down. Name the folder directly.')
         return (self.folder / path).resolve()
@@ -119,5 +120,5 @@ def _check_into(target: Path) -> None:
     if (target / "pyproject.toml").exists():
         raise MLError(
             f"{target} has a pyproject.toml already. Add to that project with: "
-            f"cd {target}; poetry ml init"
+            f"cd {platforms.quoted(str(target))}; poetry ml init"
         )
