@@ -106,7 +106,7 @@ def one_lock(subject: Subject) -> Iterable[Violation]:
 def supported_python(subject: Subject) -> Iterable[Violation]:
     chosen = (subject.text(".python-version") or "").strip()
     found = re.fullmatch(r"(3\.\d+)(\.\d+)?", chosen)
-    if found is None or found[1] not in HEROKU_PYTHONS:
+    if chosen and (found is None or found[1] not in HEROKU_PYTHONS):
         named = ", ".join(HEROKU_PYTHONS)
         yield Violation(f'Heroku has no Python "{chosen}"', f"Write one of {named} there.")
 
