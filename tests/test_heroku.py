@@ -792,9 +792,20 @@ def test_variables_are_named_never_shown(fake: FakeHeroku, mine: Path) -> None:
     done = command(fake, *words, cwd=mine, code=1)
     assert "NOT_SET_HERE is not set here" in done.stderr
     assert SECRET not in done.stdout + done.stderr
-    done = command(fake, "--env", f"A={SECRET}", "--dry-run", cwd=mine)
+    done = command(fake, "--env", f"A={SECRET}", "--dynos", "2", "--dry-run", cwd=mine)
     assert "A set" in done.stdout
+    assert "on 2 web dynos" in done.stdout
     assert SECRET not in done.stdout + done.stderr
+
+
+def test_no_signed_address_is_told_however_much_is_asked_for(fake: FakeHeroku, mine: Path) -> None:
+    words = ("-m", "poetry", "-vvv", "ml", "deploy", "heroku", "--env", f"A={SECRET}")
+    env = {"HEROKU_HOST": fake.api, "HEROKU_API_KEY": KEY}
+    done = run(sys.executable, *words, cwd=mine, env=env)
+    said = done.stdout + done.stderr
+    assert "as the model here does" in said
+    for secret in (KEY, SECRET, *fake.blobs, *fake.streams):
+        assert secret not in said
 
 
 def test_a_slip_of_the_finger_makes_no_app(fake: FakeHeroku, mine: Path) -> None:
