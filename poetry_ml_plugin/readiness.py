@@ -131,14 +131,14 @@ def runtime(subject: Subject) -> Iterable[Violation]:
 
 
 def paths_inside(subject: Subject) -> Iterable[Violation]:
-    for package in _by_path(subject):
+    for package in by_path(subject):
         path = (subject.root / package.path).resolve()
         if not path.is_relative_to(subject.root.resolve()):
             yield Violation(f"{package.name} is taken from {path}, outside the project", INSTEAD)
 
 
 def no_paths(subject: Subject) -> Iterable[Violation]:
-    for package in _by_path(subject):
+    for package in by_path(subject):
         what = f"{package.name} is taken from {package.path}, which an image does not have"
         yield Violation(what, INSTEAD)
 
@@ -154,7 +154,7 @@ def artifacts_in_git(subject: Subject) -> Iterable[Violation]:
         )
 
 
-def _by_path(subject: Subject) -> list[Package]:
+def by_path(subject: Subject) -> list[Package]:
     """What a server would install from this machine."""
     packages = subject.lock.packages if subject.lock else ()
     return [package for package in packages if package.runtime and package.path]

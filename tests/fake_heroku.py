@@ -291,6 +291,7 @@ class FakeHeroku:
         self.boot_seconds = 60.0
         self.release_seconds = 0.0
         self.release_output = ""  # of a release command that fails
+        self.moved = False  # whether uploads are sent to another address
         self.drop_after: list[int] = []  # bytes after which the next streams break
         self.api = self.outside = ""
 
@@ -557,6 +558,11 @@ class Outside:
         headers = {name.lower(): value for name, value in request.headers.items()}
         if "authorization" in headers or headers.get("content-type") or not request.content_length:
             self.fake.wrong.append(f"an upload with headers {sorted(headers)}")
+        if self.fake.moved:
+            response.status = 307
+            response.set_header("Location", f"{self.fake.outside}/elsewhere")
+            request.bounded_stream.exhaust()
+            return
         with self.fake.blobs[id].open("wb") as file:
             while part := request.bounded_stream.read(1 << 20):
                 file.write(part)

@@ -377,7 +377,56 @@ def test_what_counts_as_the_same_prediction(here: Any, there: Any, same: bool) -
     assert trial.alike(here, there) is same
 
 
+def test_a_model_that_prints_is_deployed_without_a_comparison(fake: FakeHeroku, mine: Path) -> None:
+    model = mine / "src/churn/models/model.py"
+    text = model.read_text().replace(
+        "        labels, shares", "        print(1)\n        labels, shares"
+    )
+    model.write_text(text)
+    done = command(fake, "churn-test", cwd=mine)
+    assert "No prediction will be compared: the model prints more" in done.stdout
+    assert "nothing to compare it with" in done.stdout
+
+
+def test_a_service_of_ones_own_is_deployed_too(fake: FakeHeroku, mine: Path) -> None:
+    (mine / "src/page.py").write_text(
+        "import os\n"
+        "from wsgiref.simple_server import make_server\n"
+        "def page(environ, start):\n"
+        "    start('200 OK', [('Content-Type', 'text/html')])\n"
+        "    return [b'<html>']\n"
+        "make_server('', int(os.environ['PORT']), page).serve_forever()\n"
+    )
+    (mine / "Procfile").write_text("web: python src/page.py\n")
+    done = command(fake, "churn-test", cwd=mine)
+    assert "the service is ready; it gives no examples" in done.stdout
+
+
+def test_where_nobody_wants_a_dyno_nothing_is_said_to_serve(fake: FakeHeroku, mine: Path) -> None:
+    deploy(fake, mine)
+    app = App(an_api(fake), "churn-test")
+    app.scale(0)
+    with pytest.raises(DeployError, match="scale 1") as error:
+        deploy(fake, mine)
+    assert error.value.exit_code == 4
+    (mine / "README.md").write_text("Other words.\n")
+    with pytest.raises(DeployError, match="scale 1"):
+        deploy(fake, mine)
+    app.scale(1)  # what was deployed last is what serves, and was not taken back
+    assert [dyno["release"]["version"] for dyno in app.dynos()] == [len(fake.uploads()) + 1]
+    assert len(fake.uploads()) == 2
+
+
 # Faults
+
+
+def test_an_upload_that_is_sent_elsewhere_is_not_taken_for_done(
+    fake: FakeHeroku, mine: Path
+) -> None:
+    fake.moved = True
+    with pytest.raises(MLError, match=r"upload was refused \(307\)"):
+        deploy(fake, mine)
+    assert fake.apps["churn-test"].builds == []
 
 
 def test_a_dropped_log_goes_on_where_it_was(fake: FakeHeroku, mine: Path) -> None:
@@ -456,6 +505,8 @@ def test_a_release_may_take_its_time_or_fail(fake: FakeHeroku, mine: Path) -> No
 
 
 def test_ctrl_c_while_it_builds_says_how_to_go_on(fake: FakeHeroku, mine: Path) -> None:
+    # Of what a shell runs in the background, the children ignore an interrupt, unless their parent does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     fake.build_gate = threading.Event()
     env = {**os.environ, "HEROKU_HOST": fake.api, "HEROKU_API_KEY": KEY}
     words = [sys.executable, "-m", "poetry", "ml", "deploy", "heroku", "churn-test"]
@@ -605,6 +656,24 @@ def test_everything_that_is_wrong_is_said_at_once_and_before_any_call(
     assert fake.seen == []
 
 
+def test_what_is_installed_from_a_folder_in_the_project_travels_with_it(
+    fake: FakeHeroku, mine: Path
+) -> None:
+    lock = (mine / "poetry.lock").read_text()
+    at = lock.index("[[package]]", lock.index('[[package]]\nname = "falcon"') + 1)
+    source = '[package.source]\ntype = "file"\nurl = "vendor/falcon.whl"\n\n'
+    (mine / "poetry.lock").write_text(lock[:at] + source + lock[at:])
+    (mine / "vendor").mkdir()
+    (mine / "vendor/falcon.whl").write_text("")
+    (mine / ".gitignore").write_text("*.whl\n")
+    run("git", "init", "--quiet", cwd=mine)
+    run("git", "add", "--all", cwd=mine)
+    done = command(fake, "--dry-run", cwd=mine, code=1)
+    assert "falcon is taken from vendor/falcon.whl, which does not travel" in done.stderr
+    run("git", "add", "--force", "vendor/falcon.whl", cwd=mine)
+    assert "vendor/falcon.whl" in command(fake, "--dry-run", cwd=mine).stdout
+
+
 def test_what_is_missing_is_added_and_what_does_not_belong_is_left(
     fake: FakeHeroku, mine: Path
 ) -> None:
@@ -723,9 +792,20 @@ def test_variables_are_named_never_shown(fake: FakeHeroku, mine: Path) -> None:
     done = command(fake, *words, cwd=mine, code=1)
     assert "NOT_SET_HERE is not set here" in done.stderr
     assert SECRET not in done.stdout + done.stderr
-    done = command(fake, "--env", f"A={SECRET}", "--dry-run", cwd=mine)
+    done = command(fake, "--env", f"A={SECRET}", "--dynos", "2", "--dry-run", cwd=mine)
     assert "A set" in done.stdout
+    assert "on 2 web dynos" in done.stdout
     assert SECRET not in done.stdout + done.stderr
+
+
+def test_no_signed_address_is_told_however_much_is_asked_for(fake: FakeHeroku, mine: Path) -> None:
+    words = ("-m", "poetry", "-vvv", "ml", "deploy", "heroku", "--env", f"A={SECRET}")
+    env = {"HEROKU_HOST": fake.api, "HEROKU_API_KEY": KEY}
+    done = run(sys.executable, *words, cwd=mine, env=env)
+    said = done.stdout + done.stderr
+    assert "as the model here does" in said
+    for secret in (KEY, SECRET, *fake.blobs, *fake.streams):
+        assert secret not in said
 
 
 def test_a_slip_of_the_finger_makes_no_app(fake: FakeHeroku, mine: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cleo.helpers import argument, option
 
-from poetry_ml_plugin import project
+from poetry_ml_plugin import project, readiness
 from poetry_ml_plugin.commands.command import MLCommand, escape
 from poetry_ml_plugin.deploy import (
     builder,
@@ -21,6 +21,7 @@ from poetry_ml_plugin.deploy import (
 )
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import Project
+from poetry_ml_plugin.violations import listing
 
 OVERWRITE = option("overwrite", None, "Replace files that differ, after showing how.")
 IMAGE = option(
@@ -71,6 +72,13 @@ class Container(MLCommand):
             )
         return planned
 
+    def _advise(self, found: Project, target: str) -> None:
+        """Name all that keeps a platform from building and running this: it asks nobody first."""
+        if wrong := list(readiness.ready(target, readiness.Subject(found))):
+            self.line("")
+            self.line("<comment>It would not work yet:</comment>")
+            self.line(escape(listing(wrong)))
+
     def _next(self, *commands: str) -> int:
         self.line("")
         self.line("Next:")
@@ -99,6 +107,10 @@ a hash of all that went in.
 """
 
     def act(self) -> int:
+        if (more := self.argument("options")) and not more[0].startswith("-"):
+            raise MLError(
+                f'"{more[0]}" is no option of a builder. See: poetry ml deploy docker --help'
+            )
         found = project.find(self.folder)
         read = self._read(found)
         if self.option("push") and "/" not in read.image:
@@ -109,7 +121,7 @@ a hash of all that went in.
             docker.verify(found)
         self._settle(found.root, self._image_files(found, read))
         if self.option("files-only"):
-            return self._next(f"docker build --tag {read.image} .")
+            return self._next(f"docker build --tag {docker.reference(found, read)} .")
         return self._build(found, read)
 
     def _build(self, found: Project, read: values.Values) -> int:
@@ -152,8 +164,14 @@ and memory.
         planned = kubernetes.plan(found.root, read, reference, flavour)
         self._settle(found.root, planned, edited=[kubernetes.kustomization(flavour)])
         self.line(f"The image is <c1>{reference}</c1>")
+        if "/" not in read.image:
+            self.line(
+                "  <comment>-</comment> That names no registry, so only a node which has it already can run "
+                f"it. Say where nodes pull it from: --image ghcr.io/acme/{read.image}"
+            )
         if not self.option("apply"):
-            return self._next(f"kubectl apply --kustomize {flavour.folder}")
+            push = ["poetry ml deploy docker --push"] if "/" in read.image else []
+            return self._next(*push, f"kubectl apply --kustomize {flavour.folder}")
         kubernetes.apply(found.root, read, flavour)
         return 0
 
@@ -192,6 +210,7 @@ class Render(Container):
         found = project.find(self.folder)
         read = values.read(found)
         self._settle(found.root, {**self._image_files(found, read), **render.plan(read)})
+        self._advise(found, "render")
         artifacts = found.artifacts_dir.relative_to(found.root).as_posix()
         return self._next(
             f"git add Dockerfile .dockerignore {render.FILE} {artifacts}",
@@ -208,4 +227,5 @@ class Fly(Container):
         found = project.find(self.folder)
         read = values.read(found)
         self._settle(found.root, {**self._image_files(found, read), **fly.plan(read)})
+        self._advise(found, "fly")
         return self._next(f"fly apps create {read.name}", "fly deploy")

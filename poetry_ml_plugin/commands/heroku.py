@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 import tempfile
@@ -45,6 +46,8 @@ class HerokuCommand(MLCommand):
     """Ends with the exit code that an error carries; 130 where it was interrupted."""
 
     def act(self) -> int:
+        # With -vvv it would tell each address, and who has that of an upload or a log needs no key.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
         try:
             return self.work()
         except DeployError as error:
@@ -167,7 +170,8 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
             self.line(f"  with {escape(name)} set")
         if wish.dynos is not None or wish.size:
             dynos = wish.dynos if wish.dynos is not None else "its"
-            self.line(f"  on {dynos} {escape(wish.size)} web dynos")
+            size = f" {escape(wish.size)}" if wish.size else ""
+            self.line(f"  on {dynos}{size} web dynos")
 
 
 class Status(HerokuCommand):

@@ -114,8 +114,9 @@ class Deployment:
         else:
             release = self._build(app)
             app.scale(self._wish.dynos, self._wish.size)
+        web = self._formation(app)
         try:
-            self._start(app, release)
+            self._start(app, release, web)
             self._compare(app, url)
         except DeployError as error:
             raise self._bring_back(app, before, release, error) from None
@@ -215,11 +216,15 @@ class Deployment:
         what = f"The release v{release['version']} failed"
         raise DeployError(failure(what, log.lines, log.lines), START_FAILED)
 
-    def _start(self, app: App, release: JSON) -> None:
+    def _formation(self, app: App) -> JSON:
+        """The web dynos that are to run. Raises DeployError where somebody wants none."""
+        web = app.web()
+        if not web.get("quantity"):
+            raise DeployError(failure("Nothing serves", [], ["H14"]), START_FAILED)
+        return web
+
+    def _start(self, app: App, release: JSON, web: JSON) -> None:
         with self._screen.step("Start") as done:
-            web = app.web()
-            if not web.get("quantity"):
-                raise DeployError(failure("Nothing serves", [], ["H14"]), START_FAILED)
             for _ in self._for(START):
                 states = self._states(app, release)
                 if "crashed" in states:
@@ -231,7 +236,8 @@ class Deployment:
             done(f"{web['quantity']} {web.get('size', '')}")
 
     def _well(self, app: App, release: JSON) -> bool:
-        return all(state in ("up", "idle") for state in self._states(app, release))
+        states = self._states(app, release)
+        return bool(states) and all(state in ("up", "idle") for state in states)
 
     def _states(self, app: App, release: JSON) -> list[str]:
         new = (dyno for dyno in app.dynos() if dyno["release"]["version"] >= release["version"])

@@ -89,7 +89,7 @@ class HerokuAPI:
             )
 
         response = self._persist(send, "the upload", True)
-        if not response.ok:
+        if response.status_code // 100 != 2:  # a redirection has not taken it either
             raise MLError(f"The upload was refused ({response.status_code}). Run the deploy again.")
 
     def stream(self, url: str, start: int = 0, silence: float | None = 60) -> Iterator[bytes]:

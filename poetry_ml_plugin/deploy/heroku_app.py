@@ -119,7 +119,7 @@ class App:
         """Bring back a version, or the last one of other code than now's. What it was, and what it is."""
         chosen = earlier(self.releases(), version)
         if chosen is None:
-            wanted = f"v{version}" if version else "earlier version"
+            wanted = "earlier version" if version is None else f"v{version}"
             raise MLError(f"{self.name} has no {wanted} to go back to. See: {CLI} releases")
         return chosen, self.bring_back(chosen)
 

@@ -132,6 +132,21 @@ def check_size(subject: Subject) -> Iterator[Violation]:
         )
 
 
+def check_paths(subject: Subject) -> Iterator[Violation]:
+    """What is installed from the project's own folder has to travel with it."""
+    root = subject.root.resolve()
+    for package in readiness.by_path(subject):
+        path = (root / package.path).resolve()
+        if path == root or not path.is_relative_to(root):  # another check's
+            continue
+        name = path.relative_to(root).as_posix()
+        if not any(n == name or n.startswith(f"{name}/") for n in subject.bundle.names):
+            yield Violation(
+                f"{package.name} is taken from {name}, which does not travel",
+                f'Run "git add --force {name}", or depend on a release of it.',
+            )
+
+
 def advise_slug(subject: Subject) -> Iterator[str]:
     if subject.env is None:
         return
@@ -161,7 +176,7 @@ def advise_trial(subject: Subject) -> Iterator[str]:
         yield f"No prediction will be compared: {subject.trial.skipped}."
 
 
-CHECKS = (check_trial, check_size)
+CHECKS = (check_trial, check_size, check_paths)
 ADVICE = (advise_slug, advise_memory, advise_trial)
 
 

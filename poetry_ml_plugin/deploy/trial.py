@@ -77,7 +77,11 @@ def here(found: Project, env: Env | None) -> Trial:
             return Trial(skipped="the model has no examples")
         return Trial(failure=last)
     peak = PEAK.search(done.stderr)
-    return Trial(json.loads(done.stdout), round(int(peak[1]) * 1024 / 1e6) if peak else 0)
+    memory = round(int(peak[1]) * 1024 / 1e6) if peak else 0
+    try:
+        return Trial(json.loads(done.stdout), memory)
+    except ValueError:
+        return Trial(memory=memory, skipped="the model prints more than its prediction")
 
 
 def there(ask: Ask, base: str, key: str = "") -> Trial:
@@ -86,7 +90,7 @@ def there(ask: Ask, base: str, key: str = "") -> Trial:
     `key` is what the service asks its callers for, where it does.
     """
     answer = ask(f"{base}/openapi.json", None, key)
-    example = _example(answer.json()) if answer is not None and answer.ok else None
+    example = _example(_json(answer)) if answer is not None and answer.ok else None
     if example is not None:
         answer = ask(f"{base}/predict", example, key)
     if answer is None:
@@ -97,7 +101,10 @@ def there(ask: Ask, base: str, key: str = "") -> Trial:
         return Trial(skipped="it gives no examples")
     if not answer.ok:
         return Trial(failure=f"it answers {answer.status_code}")
-    return Trial(answer.json()["predictions"])
+    said = _json(answer)
+    if not (isinstance(said, dict) and "predictions" in said):
+        return Trial(failure="what it answers is no prediction")
+    return Trial(said["predictions"])
 
 
 def alike(one: Any, other: Any) -> bool:
@@ -109,6 +116,14 @@ def alike(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-6)
     return bool(one == other)
+
+
+def _json(answer: requests.Response) -> Any:
+    """What an answer says; None where that is no JSON, as of somebody's own service."""
+    try:
+        return answer.json()
+    except ValueError:
+        return None
 
 
 def _example(document: Any) -> Any:
