@@ -169,7 +169,7 @@ def test_what_names_code_is_loaded_by_the_libraries_that_made_it(said: Any) -> N
         assert f"{name}: it was saved with " in why
         assert re.search('Run: poetry add ".*scikit-learn==0.1"', why)
         assert any(
-            line.startswith(f"{name}: it was saved with scikit-learn 0.1, and here is")
+            line.startswith(f"{name}: ") and "saved with scikit-learn 0.1, and here is" in line
             for line in said["verified"]
         )
 
