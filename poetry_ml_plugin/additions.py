@@ -14,6 +14,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
 
+from poetry_ml_plugin import project
 from poetry_ml_plugin.errors import MLError
 
 if sys.version_info >= (3, 11):
@@ -41,7 +42,7 @@ def extend(content: bytes, wish: Mapping[str, Any]) -> bytes:
     text = content.decode()
     mark = BOM if text.startswith(BOM) else ""
     lines = text.removeprefix(BOM).splitlines(keepends=True)
-    end = "\r\n" if sum(line.endswith("\r\n") for line in lines) * 2 > len(lines) else "\n"
+    end = project.line_end(text)
     before = "".join(line.rstrip("\r\n") + "\n" if line[-1:] in "\r\n" else line for line in lines)
     after = _extended(before, wish)
     return (mark + _with_line_ends(before, after, lines, end)).encode()

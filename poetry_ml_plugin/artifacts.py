@@ -69,6 +69,12 @@ def listed(project: Project) -> dict[str, Entry]:
         return {}
 
 
+def files(project: Project) -> list[str]:
+    """The manifest and what it lists, by their names in the project. What is outside of it is no part."""
+    inside = (name for name in listed(project) if ".." not in PurePosixPath(name).parts)
+    return [project.at(project.artifacts_dir / name) for name in (MANIFEST, *inside)]
+
+
 def verify(project: Project) -> list[Violation]:
     """How a project's artifacts differ from their manifest."""
     path = project.artifacts_dir / MANIFEST

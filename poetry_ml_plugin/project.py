@@ -114,5 +114,10 @@ def edit(text: str, changes: Mapping[tuple[str, ...], Any]) -> str:
         else:
             table[keys[-1]] = value
     edited = tomlkit.dumps(document)
-    is_crlf = text.count("\r\n") * 2 > text.count("\n")
-    return re.sub(r"(?<!\r)\n", "\r\n", edited) if is_crlf else edited
+    return re.sub(r"(?<!\r)\n", "\r\n", edited) if line_end(text) == "\r\n" else edited
+
+
+def line_end(text: str) -> str:
+    """How most lines of a text end."""
+    lines = text.splitlines(keepends=True)
+    return "\r\n" if sum(line.endswith("\r\n") for line in lines) * 2 > len(lines) else "\n"

@@ -35,6 +35,11 @@ class Subject:
     def lock(self) -> Lock | None:
         return lock.read(self.root)
 
+    @cached_property
+    def damage(self) -> list[Violation]:
+        """How the artifacts differ from their manifest: each is read to its end for that."""
+        return artifacts.verify(self.project)
+
     def text(self, name: str) -> str | None:
         """The text of a file, or None where there is none."""
         path = self.root / name
@@ -53,7 +58,7 @@ def lock_is_fresh(subject: Subject) -> Iterable[Violation]:
 
 
 def artifacts_are_whole(subject: Subject) -> Iterable[Violation]:
-    return artifacts.verify(subject.project)
+    return subject.damage
 
 
 def versions(subject: Subject) -> Iterable[Violation]:
@@ -144,10 +149,8 @@ def no_paths(subject: Subject) -> Iterable[Violation]:
 
 
 def artifacts_in_git(subject: Subject) -> Iterable[Violation]:
-    names = [artifacts.MANIFEST, *artifacts.listed(subject.project)]
-    paths = [subject.project.at(subject.project.artifacts_dir / name) for name in names]
     tracked = git.tracked(subject.root)
-    if outside := [path for path in paths if path not in tracked]:
+    if outside := [path for path in artifacts.files(subject.project) if path not in tracked]:
         yield Violation(
             f"git does not track {', '.join(outside)}, and Render builds what git tracks",
             'Run "git add --force" with these, and commit.',

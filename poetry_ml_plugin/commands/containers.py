@@ -15,6 +15,7 @@ from poetry_ml_plugin.deploy import (
     files,
     fly,
     kubernetes,
+    memory,
     render,
     sagemaker,
     values,
@@ -58,7 +59,7 @@ class Container(MLCommand):
     def _read(self, found: Project) -> values.Values:
         image = self.option("image")
         read = values.read(found, image)
-        if image and values.section(found, "docker").get("image") != image:
+        if image and memory.recall(found, "docker").get("image") != image:
             keys = ("tool", project.TOOL, "deploy", "docker", "image")
             project.amend(found.root, {keys: image})
         return read

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import tomlkit
 
-from poetry_ml_plugin import credentials, git, project
+from poetry_ml_plugin import artifacts, credentials, git, project
 from poetry_ml_plugin.violations import Violation
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def plan(found: Project, defaults: Mapping[str, str]) -> Bundle:
     sorting = _Sorting()
     for name in sorted(tracked if by_git else _walk(root)):
         _sort(root, name, sorting)
-    for name in (*ALWAYS, *artifacts(found)):
+    for name in (*ALWAYS, *artifacts.files(found)):
         if (root / name).is_file():
             sorting.kept[name] = Member(name, root / name)
     if by_git:
@@ -87,18 +86,6 @@ def plan(found: Project, defaults: Mapping[str, str]) -> Bundle:
     _add_defaults(defaults, sorting)
     members = tuple(sorting.kept[name] for name in sorted(sorting.kept))
     return Bundle(members, tuple(sorting.left_out), tuple(sorting.notes), tuple(sorting.violations))
-
-
-def artifacts(found: Project) -> list[str]:
-    """The trained files that the manifest declares, and the manifest, by their names in the project."""
-    folder = found.artifacts_dir.relative_to(found.root).as_posix()
-    try:
-        listed = json.loads((found.artifacts_dir / "manifest.json").read_bytes())["artifacts"]
-        names = [str(name) for name in listed]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []  # the check of the artifacts says so
-    inside = [name for name in names if ".." not in PurePosixPath(name).parts]
-    return [f"{folder}/{name}" for name in ["manifest.json", *inside]]
 
 
 def _sort(root: Path, name: str, sorting: _Sorting) -> None:

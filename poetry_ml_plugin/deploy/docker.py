@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from poetry_ml_plugin import credentials, git, project, readiness
+from poetry_ml_plugin import artifacts, credentials, git, project, readiness
 from poetry_ml_plugin.deploy import registry
 from poetry_ml_plugin.deploy.files import Files, render
 from poetry_ml_plugin.deploy.values import TEMPLATE, Values, serve_setting
@@ -124,8 +124,7 @@ def reference(found: Project, values: Values) -> str:
 
 def labels(found: Project, values: Values) -> dict[str, str]:
     """What an image says of its origin: version, commit, and the artifacts' hashes."""
-    listed: dict[str, Any] = json.loads((found.artifacts_dir / "manifest.json").read_bytes())
-    hashes = {name: entry["sha256"] for name, entry in listed["artifacts"].items()}
+    hashes = {name: entry.sha256 for name, entry in artifacts.listed(found).items()}
     said = {
         "org.opencontainers.image.title": values.name,
         "org.opencontainers.image.version": values.version,

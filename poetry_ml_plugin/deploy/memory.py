@@ -1,4 +1,4 @@
-"""Which app a project is deployed to, as its pyproject.toml remembers."""
+"""What a project's pyproject.toml says of its deploys: which app, which image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
-from poetry_ml_plugin import project
+from poetry_ml_plugin import additions, project
 
 if TYPE_CHECKING:
     from poetry_ml_plugin.project import Project
@@ -16,8 +16,7 @@ SECTION = ("tool", project.TOOL, "deploy")
 
 def recall(found: Project, target: str) -> dict[str, Any]:
     """What [tool.poetry-ml-plugin.deploy.<target>] says; nothing where it is not there."""
-    section = _section(found).get(target)
-    return section if isinstance(section, dict) else {}
+    return additions.table(_section(found), target)
 
 
 def remember(found: Project, target: str, values: dict[str, str]) -> None:
@@ -35,7 +34,5 @@ def forget(found: Project, target: str) -> None:
 
 
 def _section(found: Project) -> dict[str, Any]:
-    section: Any = project.load(found.root / "pyproject.toml").unwrap()
-    for key in SECTION:
-        section = section.get(key) if isinstance(section, dict) else None
-    return section if isinstance(section, dict) else {}
+    document = project.load(found.root / "pyproject.toml").unwrap()
+    return additions.table(document, *SECTION)

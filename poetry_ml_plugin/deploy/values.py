@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from poetry_ml_plugin import project
+from poetry_ml_plugin.deploy import memory
 from poetry_ml_plugin.errors import MLError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def read(found: Project, image: str | None = None) -> Values:
     poetry = document.get("tool", {}).get("poetry", {})
     own = {**poetry, **document.get("project", {})}
     distribution = canonicalize_name(str(own.get("name", found.package)))
-    settings = section(found, "kubernetes")
+    settings = memory.recall(found, "kubernetes")
     unknown = sorted(settings.keys() - {"replicas", "max-replicas", "cpu", "memory"})
     drain = serve_setting(found.root, "drain_seconds") or "20"
     try:
@@ -95,7 +96,7 @@ def read(found: Project, image: str | None = None) -> Values:
             version=str(own.get("version", "0")),
             python=_python(found.root),
             poetry=_poetry(found.root),
-            image=image or str(section(found, "docker").get("image", distribution)),
+            image=image or str(memory.recall(found, "docker").get("image", distribution)),
             grace=PAUSE + round(float(drain)) + SPARE,
             replicas=int(settings.get("replicas", 2)),
             max_replicas=int(
@@ -111,14 +112,6 @@ def read(found: Project, image: str | None = None) -> Values:
         ) from error
     _check(values, unknown)
     return values
-
-
-def section(found: Project, target: str) -> dict[str, Any]:
-    """What [tool.poetry-ml-plugin.deploy.TARGET] says."""
-    document = project.load(found.root / "pyproject.toml").unwrap()
-    deploy = document.get("tool", {}).get(project.TOOL, {}).get("deploy", {})
-    settings = deploy.get(target, {}) if isinstance(deploy, dict) else {}
-    return settings if isinstance(settings, dict) else {}
 
 
 def serve_setting(root: Path, key: str) -> str:

@@ -104,10 +104,10 @@ class Batcher:
             batch = self._gather(ticket)
         start = self.busy_since = time.monotonic()
         self._run(batch)
-        self._mean += (time.monotonic() - start - self._mean) / 5
+        self._ended = time.monotonic()
+        self._mean += (self._ended - start - self._mean) / 5
         self.busy_since = None
         with self._lock:
-            self._ended = time.monotonic()
             self._expected = len(self._waiting) + round(self._return * len(batch))
             if self._waiting:
                 successor = self._waiting.popleft()
@@ -120,11 +120,11 @@ class Batcher:
 
     def _gather(self, ticket: _Ticket) -> list[_Ticket]:
         """The next batch; the lock is held."""
-        self._wanted = min(self._expected, self._max_batch) - 1
-        left = self._ended + min(2 * self._mean, LONGEST_WAIT) - time.monotonic()
-        if self._wanted > 0 and left > 0 and self._mean > QUICK:
-            self._more.wait_for(lambda: len(self._waiting) >= self._wanted, left)
-        self._wanted = 0
+        wanted = min(self._expected, self._max_batch) - 1
+        if wanted > 0 and self._mean > QUICK and (left := self._patience()) > 0:
+            self._wanted = wanted
+            self._more.wait_for(lambda: len(self._waiting) >= wanted, left)
+            self._wanted = 0
         batch = [ticket]
         rows = _count(ticket)
         while self._waiting and len(batch) < self._max_batch:
@@ -133,6 +133,10 @@ class Batcher:
                 break
             batch.append(self._waiting.popleft())
         return batch
+
+    def _patience(self) -> float:
+        """Seconds in which those who were answered last may still be back."""
+        return self._ended + min(2 * self._mean, LONGEST_WAIT) - time.monotonic()
 
     def _run(self, batch: list[_Ticket]) -> None:
         try:
