@@ -60,7 +60,9 @@ def test_only_plain_json_is_taken(
 
 def test_a_body_above_the_limit_is_refused_before_it_is_read(served: Service) -> None:
     sent = head("Host: x", "Content-Type: application/json", "Content-Length: 1048577")
-    assert b" 413 " in served.raw(sent).split(b"\r\n")[0]
+    refusal = served.raw(sent)
+    assert b" 413 " in refusal.split(b"\r\n")[0]
+    assert b"more than 1048576 bytes" in refusal
     chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
     sent = head("Host: x", "Content-Type: application/json", "Transfer-Encoding: chunked")
     assert b" 413 " in served.raw(sent + chunk * 17).split(b"\r\n")[0]
@@ -80,6 +82,7 @@ def test_a_row_above_the_limit_is_refused(served: Service) -> None:
 def test_headers_above_the_limit_are_refused(served: Service) -> None:
     answer = served.raw(head("Host: x", "X: " + "y" * 16_384))
     assert b" 431 " in answer.split(b"\r\n")[0]
+    assert b"more than 16384 bytes" in answer
     assert b"application/problem+json" in answer
 
 

@@ -18,6 +18,10 @@ from .app import PROBLEM_JSON, problem
 LINGER = 2.0  # seconds for a client that was refused to read why
 FOLDED = re.compile(rb"\r\n[ \t]")
 FRAMING = re.compile(rb"^(host|content-length|transfer-encoding)[ \t]*:", re.I | re.M)
+TOO_LARGE = {
+    413: "The body has more than {0.max_body_bytes} bytes. Send the rows in several requests.",
+    431: "The headers have more than {0.max_header_bytes} bytes.",
+}
 
 
 class Overloaded(Error):
@@ -56,7 +60,8 @@ class Refusal(ErrorTask):
     def execute(self) -> None:
         error = self.request.error
         number = secrets.token_hex(8)
-        body = problem(error.code, error.reason, error.body.strip())
+        limit = TOO_LARGE.get(error.code, "").format(self.channel.server.settings)
+        body = problem(error.code, error.reason, limit or error.body.strip())
         self.status = f"{error.code} {error.reason}"
         self.response_headers += [("Content-Type", PROBLEM_JSON), ("X-Request-ID", number)]
         if error.code == Overloaded.code:
