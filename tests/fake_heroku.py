@@ -630,6 +630,7 @@ def fake_heroku(folder: Path, python_bin: Path | None = None) -> Iterator[FakeHe
     try:
         yield fake
     finally:
-        for server in servers:
-            server.close()
+        for server in servers:  # each in its own loop, which may be looking at its sockets
+            server.trigger.pull_trigger(server.close)
+            server.task_dispatcher.shutdown(timeout=1)
         fake.close()
