@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.metadata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -102,6 +103,13 @@ def name(subject: Subject) -> Iterable[Violation]:
         yield Violation("pyproject.toml installs no command for the package", mend, warning=True)
 
 
+def settings(subject: Subject) -> Iterable[Violation]:
+    for key in sorted(subject.toml["tool"][project.TOOL].keys() - set(project.KEYS)):
+        near = difflib.get_close_matches(key, project.KEYS, n=1)
+        mend = f'Write "{near[0]}".' if near else f"There are {', '.join(project.KEYS)}."
+        yield Violation(f"[tool.{project.TOOL}] {key} means nothing", mend, warning=True)
+
+
 def packs(subject: Subject) -> Iterable[Violation]:
     return packaging.links(subject.project) or packaging.lost(subject.project)
 
@@ -136,6 +144,7 @@ def template(subject: Subject) -> Iterable[Violation]:
 CHECKS = [
     Check("layout", "the files that the commands need", layout),
     Check("name", "names that will do", name),
+    Check("settings", "each is one that is read", settings),
     Check("lock", "poetry.lock fits pyproject.toml", readiness.lock_is_fresh),
     Check("artifacts", "each is as it was trained", readiness.artifacts_are_whole),
     Check("versions", "what wrote the artifacts is locked", readiness.versions),

@@ -90,12 +90,5 @@ def _untracked(found: Project, path: PurePosixPath) -> Violation:
     return Violation(
         f"{path} would be added to git",
         f"Name it in .gitignore. {PARDON}.",
-        fix=lambda: _ignore(found, path),
+        fix=lambda: project.add_line(found.root / ".gitignore", f"/{path}"),
     )
-
-
-def _ignore(found: Project, path: PurePosixPath) -> None:
-    file = found.root / ".gitignore"
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    end = "\n" if text and not text.endswith("\n") else ""
-    file.write_text(f"{text}{end}/{path}\n", encoding="utf-8")

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 TOOL = "poetry-ml-plugin"
+KEYS = (
+    "package",
+    "stream",
+    "sbom",
+    "not-secret",
+    "keep",
+    "template-version",
+    "template-source",
+    "template",
+    "deploy",
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +128,14 @@ def edit(text: str, changes: Mapping[tuple[str, ...], Any]) -> str:
     return re.sub(r"(?<!\r)\n", "\r\n", edited) if line_end(text) == "\r\n" else edited
 
 
+def add_line(path: Path, line: str) -> None:
+    """Add a line to a text file's end, as its others end. The file may be new."""
+    text = path.read_bytes().decode() if path.exists() else ""
+    end = line_end(text)
+    gap = end if text and not text.endswith("\n") else ""
+    platforms.write_whole(path, f"{text}{gap}{line}{end}".encode())
+
+
 def line_end(text: str) -> str:
     """How most lines of a text end."""
-    lines = text.splitlines(keepends=True)
-    return "\r\n" if sum(line.endswith("\r\n") for line in lines) * 2 > len(lines) else "\n"
+    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"

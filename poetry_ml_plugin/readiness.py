@@ -89,11 +89,10 @@ def procfile(subject: Subject) -> Iterable[Violation]:
     line = f"web: python -m {subject.project.package} serve --host 0.0.0.0"
     text = subject.text("Procfile")
     if text is None or not any(each.startswith("web:") for each in text.splitlines()):
-        path = subject.root / "Procfile"
         yield Violation(
             "Procfile does not say how to serve",
             f'Write the line "{line}" into it.',
-            fix=lambda: path.write_text(f"{text or ''}\n{line}\n".lstrip(), encoding="utf-8"),
+            fix=lambda: project.add_line(subject.root / "Procfile", line),
         )
     elif f"-m {subject.project.package} serve" in text and "--host 0.0.0.0" not in text:
         yield Violation("Procfile serves to its own machine only", f'Write "{line}".')

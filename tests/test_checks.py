@@ -54,6 +54,11 @@ def by_path(root: Path) -> None:
 
 DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     (
+        lambda root: replace(root, "pyproject.toml", "template-version", "templte-version"),
+        {"settings": "warning"},
+        "[tool.poetry-ml-plugin] templte-version means nothing",
+    ),
+    (
         lambda root: (root / "src/churn/models/model.py").unlink(),
         {"layout": "error"},
         "src/churn/models/model.py is missing",
@@ -193,8 +198,8 @@ def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
     replace(copy, "pyproject.toml", ', format = ["sdist", "wheel"]', "")
     replace(copy, "pyproject.toml", '"click (>=8.1,<9)"', '"click (>=8.0,<9)"')
     before = (copy / "pyproject.toml").read_text()
-    with (copy / ".gitignore").open("a") as file:
-        file.write("*.onnx")
+    ignored = copy / ".gitignore"
+    ignored.write_bytes(b"__pycache__/\r\n*.onnx")
     (copy / "Procfile").unlink()
     (copy / ".env.local").write_text("API_KEY=abc\n")
     (copy / "build.py").write_text("raise RuntimeError")  # Poetry has a module of this name
@@ -204,7 +209,7 @@ def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
     assert done.stderr.count("Mended: ") == 4
     assert not_ok(results(copy)) == {"credentials": "error"} | RENDER
     assert (copy / "configs/more.yaml").read_text() == "password: hunter2\n"
-    assert (copy / ".gitignore").read_text().endswith("*.onnx\n/.env.local\n")
+    assert ignored.read_bytes().endswith(b"*.onnx\r\n/.env.local\r\n")
     changed = set((copy / "pyproject.toml").read_text().splitlines()) ^ set(before.splitlines())
     assert len(changed) == 2
     assert all("include" in line for line in changed)
