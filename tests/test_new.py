@@ -78,6 +78,8 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     done = poetry("ml", "new", "churn", cwd=tmp_path, code=1)
     assert "is not empty" in done.stderr
     assert [path.name for path in (tmp_path / "churn").iterdir()] == ["mine"]
+    done = poetry("ml", "new", "..", cwd=tmp_path / "churn", code=1)
+    assert f"{tmp_path} is not empty" in done.stderr
 
 
 def test_the_folder_that_one_is_in_can_be_the_projects(tmp_path: Path) -> None:
