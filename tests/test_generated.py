@@ -242,3 +242,11 @@ def test_whisks_untyped_model_is_taken(churn: Churn, copy: Path) -> None:
         "class Model:\n    def predict(self, data):\n        return [sum(row) for row in data]\n"
     )
     assert json.loads(churn.verb("predict", "[[0, 1], [2, 3]]", cwd=copy).stdout) == [1, 5]
+
+
+def test_data_that_did_not_travel_is_named_as_such(churn: Churn, tmp_path: Path) -> None:
+    shutil.copytree(churn.root / "src/churn", tmp_path / "churn")  # as in site-packages
+    ask = "from churn import data, data_dir; assert data_dir is None; data.path('raw/penguins.csv')"
+    env = {"PYTHONPATH": str(tmp_path)}
+    said = run(churn.python, "-c", ask, cwd=tmp_path, env=env, code=1).stderr
+    assert "data/ does not travel with the installed package" in said
