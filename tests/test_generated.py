@@ -53,6 +53,18 @@ def test_metrics_are_in_the_report_and_in_the_manifest(churn: Churn, copy: Path)
     assert metrics["accuracy"] > 0.95
 
 
+def test_a_model_is_evaluated_on_the_rows_that_its_own_training_held_out(
+    churn: Churn, copy: Path
+) -> None:
+    path = copy / "src/churn/artifacts/manifest.json"
+    churn.verb("train", "--set", "seed=3", "--set", "test_size=0.5", "--set", "trees=2", cwd=copy)
+    trained = json.loads(path.read_text())["run"]["metrics"]
+    churn.verb("evaluate", cwd=copy)  # by a file that says otherwise
+    assert json.loads(path.read_text())["run"]["metrics"] == trained
+    churn.verb("evaluate", "--set", "seed=20", cwd=copy)
+    assert json.loads(path.read_text())["run"]["metrics"] != trained
+
+
 def test_the_manifest_says_where_the_model_comes_from(churn: Churn) -> None:
     run_of = json.loads((churn.root / "src/churn/artifacts/manifest.json").read_text())["run"]
     assert set(run_of["data"]) == {"data/raw/penguins.csv"}
@@ -66,10 +78,15 @@ def test_the_manifest_says_where_the_model_comes_from(churn: Churn) -> None:
         (["predict", '[{"island": "Dream"}, {"island": "Dream", "sex": 3}]'], r"\$\[1\]\.sex"),
         (["predict", "[{"], "truncated"),
         (["predict", "no-such.csv"], "no-such.csv cannot be read"),
+        (["predict", "README.md"], r"Expected 6 cells \(island, .*\), got 1 - at `\$\[0\]`"),
+        (["predict", "[]", "--url", "localhost"], "localhost cannot be asked: unknown url type"),
         (["train", "--set", "tres=3"], 'unknown key "tres". Did you mean "trees"'),
         (["train", "--set", "trees=many"], "trees"),
         (["train", "--set", "trees=0"], "trees"),
         (["train", "--set", "data=raw/none.csv"], "none.csv is missing"),
+        (["train", "--set", "data=../README.md"], "README.md (cannot be read|has no column)"),
+        (["train", "--set", "data=raw"], "raw cannot be read"),
+        (["train", "--set", "test_size=0.999"], "cannot be split by configs/train.yaml"),
         (["serve", "--port", "99999"], "port"),
     ],
 )
@@ -133,7 +150,8 @@ def test_defaults_of_the_service_are_those_of_its_file(churn: Churn) -> None:
 
 def test_a_missing_artifact_says_how_to_get_it(churn: Churn, copy: Path) -> None:
     (copy / "src/churn/artifacts/model.onnx").unlink()
-    assert 'Run "python -m churn train"' in churn.verb("predict", ROWS, cwd=copy, code=1).stderr
+    said = churn.verb("predict", ROWS, cwd=copy, code=1).stderr
+    assert 'Run "poetry run python -m churn train"' in said
     assert "model.onnx is missing" in churn.verb("verify", cwd=copy, code=1).stderr
     shutil.rmtree(copy / "src/churn/artifacts")
     (copy / "src/churn/artifacts.dvc").write_text("outs:\n- md5: 0123.dir\n  path: artifacts\n")
@@ -191,9 +209,9 @@ def test_verify_names_every_violation_at_once(churn: Churn, copy: Path, tmp_path
     (artifacts / "more.onnx").write_bytes(b"unlisted")
     said = churn.verb("verify", cwd=copy, code=1).stderr
     for line in (
-        'model.onnx differs from its manifest. Run "python -m churn train".',
+        'model.onnx differs from its manifest. Run "poetry run python -m churn train".',
         "classes.json is truncated: 1 of ",
-        'empty.onnx is empty. Run "python -m churn train".',
+        'empty.onnx is empty. Run "poetry run python -m churn train".',
         'lfs.onnx is a git-LFS pointer, not the file itself. Run "git lfs pull".',
         'dvc.onnx is a DVC pointer, not the file itself. Run "dvc pull".',
         'pulled.onnx is missing. Run "dvc pull".',
@@ -224,3 +242,11 @@ def test_whisks_untyped_model_is_taken(churn: Churn, copy: Path) -> None:
         "class Model:\n    def predict(self, data):\n        return [sum(row) for row in data]\n"
     )
     assert json.loads(churn.verb("predict", "[[0, 1], [2, 3]]", cwd=copy).stdout) == [1, 5]
+
+
+def test_data_that_did_not_travel_is_named_as_such(churn: Churn, tmp_path: Path) -> None:
+    shutil.copytree(churn.root / "src/churn", tmp_path / "churn")  # as in site-packages
+    ask = "from churn import data, data_dir; assert data_dir is None; data.path('raw/penguins.csv')"
+    env = {"PYTHONPATH": str(tmp_path)}
+    said = run(churn.python, "-c", ask, cwd=tmp_path, env=env, code=1).stderr
+    assert "data/ does not travel with the installed package" in said

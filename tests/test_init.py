@@ -240,7 +240,7 @@ def test_what_is_added_works(churn: Churn, tmp_path: Path) -> None:
     env = {"PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])}
     verb = (churn.python, "-m", own)
     said = run(*verb, "predict", "--example", cwd=root, env=env, code=1).stderr
-    assert f'Run "python -m {own} train"' in said
+    assert f'Run "poetry run python -m {own} train"' in said
     run(*verb, "train", cwd=root, env=env)
     answers = json.loads(run(*verb, "predict", "--example", cwd=root, env=env).stdout)
     assert [answer["species"] for answer in answers] == ["Adelie", "Gentoo"]

@@ -37,6 +37,13 @@ def test_new_makes_a_trained_project_with_its_first_commit(churn: Churn) -> None
     assert "src/churn/artifacts/manifest.json" in committed
 
 
+def test_a_project_asks_for_the_python_that_it_was_made_with(churn: Churn) -> None:
+    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
+    version = run(churn.python, "-c", ask, cwd=churn.root).stdout.strip()
+    assert (churn.root / ".python-version").read_text() == f"{version}\n"
+    assert f'requires-python = ">={version}"' in (churn.root / "pyproject.toml").read_text()
+
+
 def test_new_predicts_from_python_as_from_the_command_line(churn: Churn) -> None:
     ask = (
         "import msgspec; from churn.models.model import Model, Penguin;"
@@ -78,6 +85,8 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     done = poetry("ml", "new", "churn", cwd=tmp_path, code=1)
     assert "is not empty" in done.stderr
     assert [path.name for path in (tmp_path / "churn").iterdir()] == ["mine"]
+    done = poetry("ml", "new", "..", cwd=tmp_path / "churn", code=1)
+    assert f"{tmp_path} is not empty" in done.stderr
 
 
 def test_the_folder_that_one_is_in_can_be_the_projects(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import dropwhile
 from pathlib import Path
 
 from cleo.helpers import argument, option
@@ -110,7 +111,7 @@ model, and makes the first commit.
         path = Path(self.argument("path")).expanduser()
         if not self.argument("path"):  # as of a variable that is not set: it is not where we are
             names.derive(path)
-        if ".." in path.parts[next((i for i, part in enumerate(path.parts) if part != ".."), 0) :]:
+        if ".." in dropwhile("..".__eq__, path.parts):
             raise MLError(f'"{path}" goes up again after it went down. Name the folder directly.')
         return (self.folder / path).resolve()
 

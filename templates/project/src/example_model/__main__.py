@@ -1,6 +1,7 @@
 """The command line: train, evaluate, predict, serve, verify."""
 
 import csv
+import http.client
 import os
 import sys
 import urllib.error
@@ -69,9 +70,9 @@ def evaluate(overrides: dict[str, str]) -> None:
 @click.option("--url", help="Ask the service at this address instead of the model here.")
 def predict(rows: str | None, example: bool, url: str | None) -> None:
     """Predict ROWS: JSON, a .json, .jsonl or .csv file, or - for standard input."""
-    if (rows is None) == (not example):
+    if bool(rows) == example:
         raise click.UsageError("Give rows to predict (JSON, a file, or -), or --example.")
-    if rows is None:
+    if not rows:
         model = _model()
         click.echo(_pretty(Schema.encode(model.predict(model.examples))))
         return
@@ -138,14 +139,14 @@ def _ask(url: str, body: bytes, kind: str) -> bytes:
     headers = {"Content-Type": kind}
     if key := os.environ.get(f"{__package__}_API_KEY".upper()):
         headers["Authorization"] = f"Bearer {key}"
-    request = urllib.request.Request(f"{url.rstrip('/')}/invocations", body, headers)
     try:
+        request = urllib.request.Request(f"{url.rstrip('/')}/invocations", body, headers)
         with urllib.request.urlopen(request, timeout=60) as response:
             return bytes(response.read())
     except urllib.error.HTTPError as error:
         raise ProjectError(f"{url} answered {error.code}: {error.read().decode()}") from error
-    except OSError as error:
-        raise ProjectError(f"{url} cannot be reached: {error}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:  # the latter of no service
+        raise ProjectError(f"{url} cannot be asked: {error}. Give http://HOST:PORT.") from error
 
 
 def _pretty(content: bytes) -> bytes:

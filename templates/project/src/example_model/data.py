@@ -25,11 +25,14 @@ def read(name: str) -> tuple[pd.DataFrame, pd.Series]:
     Raises ProjectError where the file or one of its columns is missing.
     """
     try:
-        table = pd.read_csv(path(name))
+        table = pd.read_csv(path(name), dtype=dict.fromkeys(NUMBERS, "float32"))
     except FileNotFoundError:
         raise ProjectError(f'{path(name)} is missing. Set "data" in configs/train.yaml.') from None
+    except (OSError, ValueError) as error:  # pandas' own are ValueErrors
+        why = " ".join(str(error).split())
+        raise ProjectError(f"{path(name)} cannot be read: {why}") from error
     missing = sorted({*NUMBERS, *WORDS, TARGET} - set(table.columns))
     if missing:
         raise ProjectError(f"{path(name)} has no column {', '.join(missing)}.")
-    features = table[[*NUMBERS, *WORDS]].astype(dict.fromkeys(NUMBERS, "float32"))
+    features = table[[*NUMBERS, *WORDS]]
     return features.fillna(dict.fromkeys(WORDS, "missing")), table[TARGET]

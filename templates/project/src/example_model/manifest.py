@@ -169,6 +169,12 @@ def record_metrics(metrics: Mapping[str, Any], folder: Path = artifacts_dir) -> 
     _write(manifest, folder)
 
 
+def trained_with(*keys: str, folder: Path = artifacts_dir) -> dict[str, Any]:
+    """These keys of the configuration that the run had, as far as it had them."""
+    known = read(folder).run.get("config", {})
+    return {key: known[key] for key in keys if key in known}
+
+
 def read(folder: Path = artifacts_dir) -> Manifest:
     """The manifest of the artifacts in a folder. Raises ProjectError where there is none, or no whole one."""
     path = folder / MANIFEST
@@ -288,4 +294,4 @@ def _fetch(path: Path) -> str:
 def _mend() -> str:
     if project_dir is None:
         return "Install a package that was built with its artifacts."
-    return f'Run "python -m {__package__} train".'
+    return f'Run "poetry run python -m {__package__} train".'

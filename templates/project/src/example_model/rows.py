@@ -40,7 +40,12 @@ def from_csv(schema: Schema, body: bytes) -> tuple[Any, Render]:
     if not set(names) & set(schema.fields):
         names = list(schema.fields) or [f"column {n}" for n, _ in enumerate(names, 1)]
         table.insert(0, names)
-    cells = [dict(zip(names, row, strict=True)) for row in table[1:] if row]
+    rows = [row for row in table[1:] if row]
+    for n, row in enumerate(rows):
+        if len(row) != len(names):
+            wanted = f"{len(names)} cells ({', '.join(names)})"
+            raise ValueError(f"Expected {wanted}, got {len(row)} - at `$[{n}]`")
+    cells = [dict(zip(names, row, strict=True)) for row in rows]
     return schema.convert_cells(cells), lambda answers: _to_csv(cells, answers)
 
 

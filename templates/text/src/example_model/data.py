@@ -23,9 +23,12 @@ def read(name: str) -> tuple[list[str], list[str]]:
     Raises ProjectError where the file or one of its columns is missing.
     """
     try:
-        table = pd.read_csv(path(name), keep_default_na=False)
+        table = pd.read_csv(path(name), keep_default_na=False, dtype={"rating": "float64"})
     except FileNotFoundError:
         raise ProjectError(f'{path(name)} is missing. Set "data" in configs/train.yaml.') from None
+    except (OSError, ValueError) as error:  # pandas' own are ValueErrors
+        why = " ".join(str(error).split())
+        raise ProjectError(f"{path(name)} cannot be read: {why}") from error
     missing = sorted({"text", "rating"} - set(table.columns))
     if missing:
         raise ProjectError(f"{path(name)} has no column {', '.join(missing)}.")

@@ -47,7 +47,9 @@ def train(overrides: Mapping[str, str], echo: Echo) -> Metrics:
 
 def evaluate_saved(overrides: Mapping[str, str], echo: Echo) -> Metrics:
     """Evaluate the saved model on the images that were held out of its training."""
-    settings = config.load("train", TrainConfig, overrides)
+    # What held rows out of the training decides, whatever the file says by now.
+    decided = manifest.trained_with("test_size", "seed")
+    settings = config.load("train", TrainConfig, {**decided, **overrides})
     model = Model()
     _, held_out, _, digits = split(settings, echo)
     metrics = evaluate(model, held_out, digits)
@@ -59,9 +61,11 @@ def split(settings: TrainConfig, echo: Echo) -> list[Any]:
     """Training and held-out images, then training and held-out digits: the same ones every time."""
     images, digits = data.read()
     echo(f"Read {len(images)} images.")
-    parts: list[Any] = train_test_split(
-        images, digits, test_size=settings.test_size, random_state=settings.seed, stratify=digits
-    )
+    shares = {"test_size": settings.test_size, "random_state": settings.seed}
+    try:
+        parts: list[Any] = train_test_split(images, digits, stratify=digits, **shares)
+    except ValueError as error:
+        raise ProjectError(f"The images cannot be split by configs/train.yaml: {error}") from error
     return parts
 
 

@@ -48,7 +48,9 @@ def train(overrides: Mapping[str, str], echo: Echo) -> Metrics:
 
 def evaluate_saved(overrides: Mapping[str, str], echo: Echo) -> Metrics:
     """Evaluate the saved model on the rows that were held out of its training."""
-    settings = config.load("train", TrainConfig, overrides)
+    # What held rows out of the training decides, whatever the file says by now.
+    decided = manifest.trained_with("data", "test_size", "seed")
+    settings = config.load("train", TrainConfig, {**decided, **overrides})
     model = Model()
     _, held_out, _, species = split(settings, echo)
     metrics = evaluate(model, held_out, species)
@@ -60,13 +62,11 @@ def split(settings: TrainConfig, echo: Echo) -> list[Any]:
     """Training and held-out features, then training and held-out species: the same rows every time."""
     features, species = data.read(settings.data)
     echo(f"Read {len(features)} rows from {settings.data}.")
-    parts: list[Any] = train_test_split(
-        features,
-        species,
-        test_size=settings.test_size,
-        random_state=settings.seed,
-        stratify=species,
-    )
+    shares = {"test_size": settings.test_size, "random_state": settings.seed}
+    try:
+        parts: list[Any] = train_test_split(features, species, stratify=species, **shares)
+    except ValueError as error:
+        raise ProjectError(f"The rows cannot be split by configs/train.yaml: {error}") from error
     return parts
 
 

@@ -53,7 +53,9 @@ def train(overrides: Mapping[str, str], echo: Echo) -> Metrics:
 
 def evaluate_saved(overrides: Mapping[str, str], echo: Echo) -> Metrics:
     """Evaluate the saved model on the tweets that were held out of its training."""
-    settings = config.load("train", TrainConfig, overrides)
+    # What held rows out of the training decides, whatever the file says by now.
+    decided = manifest.trained_with("data", "test_size", "seed")
+    settings = config.load("train", TrainConfig, {**decided, **overrides})
     model = Model()
     _, held_out, _, moods = split(settings, echo)
     metrics = evaluate(model, held_out, moods)
@@ -65,9 +67,11 @@ def split(settings: TrainConfig, echo: Echo) -> list[Any]:
     """Training and held-out tweets, then training and held-out moods: the same ones every time."""
     texts, moods = data.read(settings.data)
     echo(f"Read {len(texts)} tweets from {settings.data}.")
-    parts: list[Any] = train_test_split(
-        texts, moods, test_size=settings.test_size, random_state=settings.seed, stratify=moods
-    )
+    shares = {"test_size": settings.test_size, "random_state": settings.seed}
+    try:
+        parts: list[Any] = train_test_split(texts, moods, stratify=moods, **shares)
+    except ValueError as error:
+        raise ProjectError(f"The tweets cannot be split by configs/train.yaml: {error}") from error
     return parts
 
 
