@@ -59,9 +59,13 @@ def test_a_model_is_evaluated_on_the_rows_that_its_own_training_held_out(
     path = copy / "src/churn/artifacts/manifest.json"
     churn.verb("train", "--set", "seed=3", "--set", "test_size=0.5", "--set", "trees=2", cwd=copy)
     trained = json.loads(path.read_text())["run"]["metrics"]
-    churn.verb("evaluate", cwd=copy)  # by a file that says otherwise
+    done = churn.verb("evaluate", cwd=copy)  # by a file that says otherwise
+    assert "Warning" not in done.stderr
     assert json.loads(path.read_text())["run"]["metrics"] == trained
-    churn.verb("evaluate", "--set", "seed=20", cwd=copy)
+    with (copy / "data/raw/penguins.csv").open("a") as file:
+        file.write("Adelie,Dream,40.0,18.0,190,3500,male\n")
+    said = churn.verb("evaluate", "--set", "seed=20", cwd=copy).stderr
+    assert "Warning: data/raw/penguins.csv has changed" in said
     assert json.loads(path.read_text())["run"]["metrics"] != trained
 
 

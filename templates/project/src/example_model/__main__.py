@@ -62,6 +62,11 @@ def train(overrides: dict[str, str]) -> None:
 def evaluate(overrides: dict[str, str]) -> None:
     """Evaluate the saved model on the rows held out of its training."""
     _training().evaluate_saved(overrides, click.echo)
+    for name in manifest.changed_data():
+        text = (
+            f"Warning: {name} has changed: the model may have been trained on some of these rows."
+        )
+        click.echo(text, err=True)
 
 
 @main.command()

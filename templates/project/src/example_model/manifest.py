@@ -175,6 +175,13 @@ def trained_with(*keys: str, folder: Path = artifacts_dir) -> dict[str, Any]:
     return {key: known[key] for key in keys if key in known}
 
 
+def changed_data(folder: Path = artifacts_dir) -> list[str]:
+    """The files of data that the run read, and that are gone or others now."""
+    known = read(folder).run.get("data", {}).items()
+    paths = ((name, (project_dir or Path()) / name, digest) for name, digest in known)
+    return [n for n, path, was in paths if not path.is_file() or _sha256(path.read_bytes()) != was]
+
+
 def read(folder: Path = artifacts_dir) -> Manifest:
     """The manifest of the artifacts in a folder. Raises ProjectError where there is none, or no whole one."""
     path = folder / MANIFEST
