@@ -30,7 +30,7 @@ class Sleepy:
         return data
 settings = dict(pair.split("=") for pair in sys.argv[1:])
 import msgspec
-supervisor = Supervisor(Sleepy, msgspec.convert({"port": 0, "workers": 1, **settings}, ServeConfig, strict=False))
+supervisor = Supervisor(Sleepy, lambda: msgspec.convert({"port": 0, "workers": 1, **settings}, ServeConfig, strict=False))
 supervisor.run(lambda url: print("Serving at", url, flush=True))
 """
 
