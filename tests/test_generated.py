@@ -83,7 +83,7 @@ def test_the_manifest_says_where_the_model_comes_from(churn: Churn) -> None:
         (["predict", "[{"], "truncated"),
         (["predict", "no-such.csv"], "no-such.csv cannot be read"),
         (["predict", "README.md"], r"Expected 6 cells \(island, .*\), got 1 - at `\$\[0\]`"),
-        (["predict", "[]", "--url", "localhost"], "localhost cannot be asked: unknown url type"),
+        (["predict", "[]", "--url", "localhost"], "localhost cannot be reached"),
         (["train", "--set", "tres=3"], 'unknown key "tres". Did you mean "trees"'),
         (["train", "--set", "trees=many"], "trees"),
         (["train", "--set", "trees=0"], "trees"),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROWS, Churn
+from conftest import ROWS, Churn, run
 from load import Load
 from serving import service
 
@@ -56,6 +56,7 @@ def test_killed_workers_are_replaced_at_once(churn: Churn) -> None:
                 before = running.workers()
                 os.kill(before[0], signal.SIGKILL)
                 until(lambda b=before: len(set(running.workers()) - {b[0]}) == 2, 2)  # type: ignore[misc]
+        assert f"Worker {before[0]} ended with -9" in "".join(running.log)
         # A killed process takes its requests with it: at most those of 8 connections each time.
         assert load.lost <= 4 * 8
         assert load.outcomes["200"] > 100
@@ -98,6 +99,48 @@ def test_sighup_loads_the_new_model_and_loses_nothing(churn: Churn, copy: Path) 
             until(lambda: running.request("GET", "/health/ready")[0] == 200)
         assert load.outcomes.keys() == {"200"}, load.outcomes
         assert running.stop() == 0
+
+
+def test_sighup_keeps_the_old_model_where_no_worker_can_start_with_the_new(
+    churn: Churn, copy: Path
+) -> None:
+    env = {"PYTHONPATH": str(copy / "src")}
+    with service(serve(churn, "--workers", "2"), copy, env) as running:
+        workers = running.workers()
+        with Load(running.port, BODIES, clients=4) as load:
+            save = "from churn import manifest; manifest.save('classes.json', ['one'])"
+            run(churn.python, "-c", save, cwd=copy, env=env)
+            running.process.send_signal(signal.SIGHUP)
+            until(lambda: "the old one stays: a worker cannot start" in "".join(running.log))
+            time.sleep(0.5)
+        assert running.workers() == workers
+        assert load.outcomes.keys() == {"200"}, load.outcomes
+        assert running.stop() == 0
+
+
+def test_sighup_reads_the_settings_again(churn: Churn, copy: Path) -> None:
+    def status() -> int:
+        return running.post("/predict", b'{"data": [{"island": "Dream"}, {"island": "Dream"}]}')[0]
+
+    path = copy / "configs/serve.yaml"
+    with service(serve(churn), copy, {"PYTHONPATH": str(copy / "src")}) as running:
+        assert status() == 200
+        text = path.read_text()
+        path.write_text(text.replace("max_rows: 10000", "max_rows: 1"))
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: status() == 400)
+        path.write_text(text.replace("max_rows: 10000", "max_row: 3"))
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: 'Did you mean "max_rows"?' in "".join(running.log))
+        assert status() == 400
+        assert "Traceback" not in "".join(running.log)
+
+
+def test_a_file_of_keys_that_is_missing_is_said_without_a_traceback(churn: Churn) -> None:
+    words = ("--port", "0", "--workers", "1", "--set", "api_keys_file=/nowhere/keys")
+    said = churn.verb("serve", *words, code=1).stderr
+    assert "api_keys_file /nowhere/keys: No such file or directory." in said
+    assert "Traceback" not in said
 
 
 def test_a_crash_loop_gives_up_with_a_reason(churn: Churn, copy: Path) -> None:
@@ -143,6 +186,12 @@ def test_reload_takes_up_a_change_of_the_code(churn: Churn, copy: Path) -> None:
                 return False
             return bool(answer["predictions"][0]["species"] == expected)
 
+        until(changed, 20)
+        text = path.read_text()
+        path.write_text(text + "def (")
+        until(lambda: "SyntaxError" in "".join(running.log), 20)
+        expected = before["predictions"][0]["species"]
+        path.write_text(text.replace("label.upper()", "label"))
         until(changed, 20)
         assert running.stop() == 0
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
+import re
 import resource
 import socket
 import threading
@@ -28,7 +30,7 @@ class Sleepy:
         return data
 settings = dict(pair.split("=") for pair in sys.argv[1:])
 import msgspec
-supervisor = Supervisor(Sleepy, msgspec.convert({"port": 0, "workers": 1, **settings}, ServeConfig, strict=False))
+supervisor = Supervisor(Sleepy, lambda: msgspec.convert({"port": 0, "workers": 1, **settings}, ServeConfig, strict=False))
 supervisor.run(lambda url: print("Serving at", url, flush=True))
 """
 
@@ -112,6 +114,14 @@ def test_ambiguous_framing_is_refused_and_nothing_behind_it_is_served(
     assert b"Connection: close" in answer
 
 
+def test_a_chunked_body_is_not_taken_from_a_client_of_http_1_0(served: Service) -> None:
+    lines = ("Connection: keep-alive", "Transfer-Encoding: chunked")
+    smuggled = head("Host: x", method="GET /health/live HTTP/1.1")
+    answer = served.raw(head(*lines, method="POST /predict HTTP/1.0") + smuggled)
+    assert b" 400 " in answer.split(b"\r\n")[0]
+    assert b'"live"' not in answer
+
+
 def test_slow_senders_are_cut_off_while_others_are_served(churn: Churn) -> None:
     limits = ["--set", "header_seconds=2", "--set", "body_seconds=3", "--set", "log=off"]
     command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1", *limits]
@@ -146,6 +156,30 @@ def test_slow_senders_are_cut_off_while_others_are_served(churn: Churn) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_a_client_that_reads_no_answer_is_let_go(churn: Churn) -> None:
+    limits = ["--set", "keep_alive_seconds=1", "--set", "log=off"]
+    command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1", *limits]
+    with service(command, churn.root) as running, socket.socket() as connection:
+        (worker,) = running.workers()
+        assert works(running)  # and has opened the files of its metrics
+        time.sleep(0.5)
+        before = open_files(worker)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", running.port))
+        connection.sendall(head("Host: x", method="GET / HTTP/1.1") * 250)  # more than is buffered
+        time.sleep(0.5)
+        assert open_files(worker) > before
+        deadline = time.monotonic() + 15
+        while open_files(worker) > before and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert open_files(worker) == before
+
+
+def open_files(pid: int) -> int:
+    """How many files and connections a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
 def closed(connection: socket.socket) -> bool:
     connection.settimeout(0)
     try:
@@ -174,12 +208,17 @@ def test_a_late_answer_is_a_504_and_health_stays(churn: Churn) -> None:
         for _ in range(20):  # a quick model is asked in the loop itself: it must not stay there
             assert running.post("/predict", b'{"data": [0]}')[0] == 200
         statuses: list[int] = []
-        threads = [
-            threading.Thread(
-                target=lambda: statuses.append(running.post("/predict", b'{"data": [3]}')[0])
-            )
-            for _ in range(8)
-        ]
+
+        def ask() -> None:  # what waits for a thread is given up too, on a connection of any age
+            connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+            for seconds in (0, 3):
+                body, kind = f'{{"data": [{seconds}]}}', {"Content-Type": "application/json"}
+                connection.request("POST", "/predict", body, kind)
+                answer = connection.getresponse()
+                answer.read()
+            statuses.append(answer.status)
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
         start = time.monotonic()
         for thread in threads:
             thread.start()
@@ -193,6 +232,19 @@ def test_a_late_answer_is_a_504_and_health_stays(churn: Churn) -> None:
         assert statuses == [504] * 8
         assert time.monotonic() - start < 3
         assert "took too long" in str(running.post("/predict", b'{"data": [9]}'))
+        tensor = {"name": "input", "datatype": "FP64", "shape": [1], "data": [3]}
+        named = {"Content_Type": "application/json", "X_Request_ID": "late-1"}
+        body = json.dumps({"inputs": [tensor]}).encode()
+        path = "/v2/models/churn/infer"
+        status, headers, body = running.request("POST", path, body, **named)
+        assert (status, json.loads(body)) == (504, {"error": "The prediction took too long."})
+        assert headers["X-Request-Id"] == "late-1"
+        while (answer := running.request("GET", "/metrics"))[0] != 200:
+            assert answer[0] == 504  # every thread still sleeps
+        name = r'http_request_duration_seconds_sum\{route="/predict",status="504"\} (\S+)'
+        assert (
+            float(re.findall(name, answer[2].decode())[0]) > 9
+        )  # of nine that were given up after a second
 
 
 def test_a_worker_that_is_stuck_is_replaced(churn: Churn) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,14 @@ def test_oip_knows_one_model_and_one_version(served: Service) -> None:
         assert list(json.loads(body)) == ["error"]
 
 
+def test_oip_refuses_in_its_own_form_what_it_does_not_read(served: Service) -> None:
+    asked = {"Content_Type": "application/json", "X_Request_ID": "mine-3"}
+    status, headers, body = served.request("POST", INFER, b" " * 1_048_577, **asked)
+    assert (status, headers["Content-Type"]) == (413, "application/json")
+    assert list(json.loads(body)) == ["error"]
+    assert headers["X-Request-Id"] == "mine-3"
+
+
 def test_oip_takes_a_matrix_as_one_tensor(churn: Churn, copy: Path) -> None:
     (copy / "src/churn/models/model.py").write_text(
         "class Model:\n"
@@ -144,7 +154,8 @@ def test_oip_takes_a_matrix_as_one_tensor(churn: Churn, copy: Path) -> None:
 def test_a_field_may_be_a_list(churn: Churn, copy: Path) -> None:
     (copy / "src/churn/models/model.py").write_text(
         "import msgspec\n"
-        "class Image(msgspec.Struct):\n    pixels: list[float]\n    name: str = ''\n"
+        "class Image(msgspec.Struct):\n    pixels: list[float] = []\n    name: str = ''\n"
+        "    scale: float | None = None\n"
         "class Model:\n"
         "    def predict(self, data: list[Image]) -> list[float]:\n"
         "        return [sum(image.pixels) for image in data]\n"
@@ -156,6 +167,11 @@ def test_a_field_may_be_a_list(churn: Churn, copy: Path) -> None:
         names = tensor("name", "BYTES", ["a", "b"], [2])
         body = {"inputs": [tensor("pixels", "FP32", [1, 2, 3, 4], [2, 2]), names]}
         assert infer(running, body)[1]["outputs"] == [tensor("output", "FP64", [3.0, 7.0])]
+        for cell in ("inf", "-Infinity", "NAN"):
+            table = f"scale\n{cell}\n".encode()
+            status, answer = running.post("/invocations", table, "text/csv")
+            assert (status, "finite" in answer["detail"]) == (400, True), answer
+            assert "$[0].scale" in answer["detail"]
         cells = b'pixels,name\n"[1, 2.5]","[x"\n'
         _, _, table = running.request("POST", "/invocations", cells, Content_Type="text/csv")
         assert table == b'pixels,name,prediction\n"[1, 2.5]",[x,3.5\n'
@@ -169,6 +185,8 @@ def test_whisks_untyped_model_is_served(churn: Churn, copy: Path) -> None:
     command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1"]
     with service(command, copy, {"PYTHONPATH": str(copy / "src")}) as running:
         assert predicted(running, [[0, 1], [2, 3]]) == [1, 5]
+        metrics = running.request("GET", "/metrics")[2].decode()
+        assert 'model_predictions_total{label="5"} 1.0' in metrics
         status, answer = running.post("/predict", b'{"data": "x"}')
         assert status == 500
         assert "ndim" not in str(answer)
@@ -199,6 +217,7 @@ def test_sagemaker_is_answered_in_kind(served: Service) -> None:
         ("text/csv", b"island\nAtlantis\n"),
         ("text/csv", b"island,sex\nDream\n"),
         ("text/csv", b"\xff\xfe\xff"),
+        ("text/csv", b"island,bill_length_mm\nDream,NAN\n"),
         ("application/jsonlines", b'{"island": "Dream"}\n{'),
         ("application/json", b"[]"),
         ("application/json", b"[" * 100_000),
@@ -240,6 +259,13 @@ print(metrics.render().decode())
     assert counted == {"a": "2.0", "b": "1.0", "7": "1.0", "True": "1.0"}
 
 
+@pytest.mark.parametrize("path", ["/", "/health/live", "/openapi.json", "/v2", "/metrics"])
+def test_head_is_get_without_the_body(served: Service, path: str) -> None:
+    status, headers, body = served.request("HEAD", path)
+    assert (status, body) == (200, b"")
+    assert headers["Content-Type"] == served.request("GET", path)[1]["Content-Type"]
+
+
 def test_every_answer_has_a_request_id(served: Service) -> None:
     ids = {
         served.request("GET", path)[1]["X-Request-Id"] for path in ("/ping", "/nope", "/predict")
@@ -274,6 +300,7 @@ def test_errors_are_problems_without_paths_or_traces(served: Service) -> None:
         assert got == status
         assert headers["Content-Type"] == "application/problem+json"
         assert json.loads(body)["status"] == status
+        assert len(json.loads(body)["detail"]) > 10
         assert b"Traceback" not in body and b"/src/" not in body
 
 
@@ -309,8 +336,37 @@ def test_the_command_asks_a_remote_service(churn: Churn, served: Service) -> Non
     assert churn.verb("predict", "--url", served.url, ROWS).stdout == local
     said = churn.verb("predict", "--url", served.url, '[{"island": 1}]', code=1).stderr
     assert "answered 400" in said and "island" in said
-    said = churn.verb("predict", "--url", "http://127.0.0.1:9", ROWS, code=1).stderr
-    assert "cannot be reached" in said
+    address = served.url.removeprefix("http://")
+    assert churn.verb("predict", "--url", address, ROWS).stdout == local
+    examples = churn.verb("predict", "--example").stdout
+    assert churn.verb("predict", "--url", served.url, "--example").stdout == examples
+    for url in ("http://127.0.0.1:9", "nowhere at all", "http://a b:1", "file:///etc/hostname"):
+        for rows in (ROWS, "--example"):
+            said = churn.verb("predict", "--url", url, rows, code=1).stderr
+            assert f"{url} cannot be reached" in said, said
+            assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"), [(200, "with text/html"), (302, "302: https://elsewhere.example/")]
+)
+def test_the_command_takes_no_other_site_for_a_service(
+    churn: Churn, status: int, answer: str
+) -> None:
+    class Site(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Location", "https://elsewhere.example/")
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+    with HTTPServer(("127.0.0.1", 0), Site) as site:
+        threading.Thread(target=site.handle_request, daemon=True).start()
+        url = f"http://127.0.0.1:{site.server_port}"
+        said = churn.verb("predict", "--url", url, ROWS, code=1).stderr
+    assert f"{url} answered {answer}" in said
+    assert "Traceback" not in said
 
 
 def test_pages_of_other_origins_may_call_only_if_told_so(churn: Churn, served: Service) -> None:

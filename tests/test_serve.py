@@ -22,7 +22,7 @@ class Slow:
     def predict(self, data):
         time.sleep(data)
         return data
-supervisor = Supervisor(Slow, ServeConfig(port=0, workers=2))
+supervisor = Supervisor(Slow, lambda: ServeConfig(port=0, workers=2))
 supervisor.run(lambda url: print("Serving at", url, flush=True))
 """
 

@@ -3,11 +3,14 @@
 import csv
 import http.client
 import os
+import signal
+import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import msgspec
@@ -77,12 +80,9 @@ def predict(rows: str | None, example: bool, url: str | None) -> None:
     """Predict ROWS: JSON, a .json, .jsonl or .csv file, or - for standard input."""
     if bool(rows) == example:
         raise click.UsageError("Give rows to predict (JSON, a file, or -), or --example.")
-    if not rows:
-        model = _model()
-        click.echo(_pretty(Schema.encode(model.predict(model.examples))))
-        return
-    body, kind = _read(rows)
-    answer = _ask(url, body, kind) if url else _predict(body, kind)
+    model = _model() if example or not url else None
+    body, kind = _read(rows) if rows else _examples(model)
+    answer = _ask(url, body, kind) if url else _predict(model, body, kind)
     click.echo(_pretty(answer) if kind == "application/json" else answer, nl=False)
 
 
@@ -98,9 +98,14 @@ def serve(reload: bool, overrides: dict[str, str], **options: str | None) -> Non
     from .service.workers import Supervisor
 
     chosen = {key: value for key, value in options.items() if value is not None}
-    settings = config.load("serve", ServeConfig, overrides | chosen)
-    watched = Path(__file__).parent if reload else None
-    Supervisor(_model, settings, manifest.watch(), watched).run(
+
+    def configure() -> ServeConfig:
+        return config.load("serve", ServeConfig, overrides | chosen)
+
+    if reload:
+        configure()
+        _serve_anew([sys.executable, *(word for word in sys.orig_argv[1:] if word != "--reload")])
+    Supervisor(_model, configure, manifest.watch()).run(
         lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C.")
     )
 
@@ -114,6 +119,31 @@ def verify() -> None:
     if violations:
         raise ProjectError(f"{len(violations)} violations in {artifacts_dir}.")
     click.echo(f"{len(manifest.read().artifacts)} artifacts are as they were saved.")
+
+
+def _serve_anew(command: list[str]) -> NoReturn:
+    """Run a server, and another one whenever the code or an artifact changes, until told to stop."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit())
+    while True:
+        seen = _newest()
+        server = subprocess.Popen(command)
+        try:
+            while _newest() == seen:
+                time.sleep(0.25)
+            click.echo("The code has changed: starting anew.", err=True)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _newest() -> float:
+    """When a file of the code, or an artifact, was last changed."""
+    files = Path(__file__).parent.rglob("*")
+    try:
+        return max(p.stat().st_mtime for p in files if p.suffix != ".pyc" and p.is_file())
+    except FileNotFoundError:  # a temporary file that has its name now
+        return _newest()
 
 
 def _read(source: str) -> tuple[bytes, str]:
@@ -131,8 +161,13 @@ def _read(source: str) -> tuple[bytes, str]:
     return body, SUFFIXES.get(Path(source).suffix, "application/json" if looks_json else "text/csv")
 
 
-def _predict(body: bytes, kind: str) -> bytes:
-    model = _model()
+def _examples(model: Any) -> tuple[bytes, str]:
+    if not (examples := getattr(model, "examples", None)):
+        raise ProjectError("The model has no examples: give it real rows as Model.examples.")
+    return Schema.encode(examples), "application/json"
+
+
+def _predict(model: Any, body: bytes, kind: str) -> bytes:
     try:
         data, render = KINDS[kind](Schema.of(model), body)
     except (msgspec.DecodeError, ValueError, csv.Error) as error:
@@ -140,18 +175,30 @@ def _predict(body: bytes, kind: str) -> bytes:
     return render(model.predict(data))
 
 
+class _Direct(urllib.request.HTTPRedirectHandler):
+    """Follows nobody elsewhere: rows and key are for this address alone."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 def _ask(url: str, body: bytes, kind: str) -> bytes:
     headers = {"Content-Type": kind}
     if key := os.environ.get(f"{__package__}_API_KEY".upper()):
         headers["Authorization"] = f"Bearer {key}"
+    home = url.rstrip("/") if "://" in url else f"http://{url.rstrip('/')}"
     try:
-        request = urllib.request.Request(f"{url.rstrip('/')}/invocations", body, headers)
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return bytes(response.read())
+        request = urllib.request.Request(f"{home}/invocations", body, headers)
+        with urllib.request.build_opener(_Direct).open(request, timeout=60) as response:
+            answer, answered = bytes(response.read()), response.headers.get_content_type()
     except urllib.error.HTTPError as error:
-        raise ProjectError(f"{url} answered {error.code}: {error.read().decode()}") from error
-    except (OSError, ValueError, http.client.HTTPException) as error:  # the latter of no service
-        raise ProjectError(f"{url} cannot be asked: {error}. Give http://HOST:PORT.") from error
+        said = error.headers.get("Location") or error.read().decode(errors="replace")
+        raise ProjectError(f"{url} answered {error.code}: {said}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ProjectError(f"{url} cannot be reached: {error}") from error
+    if answered != kind:
+        raise ProjectError(f"{url} answered with {answered}: it is not the service of a model.")
+    return answer
 
 
 def _pretty(content: bytes) -> bytes:

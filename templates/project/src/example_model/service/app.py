@@ -15,7 +15,7 @@ from urllib.parse import quote
 import falcon
 import msgspec
 
-from .. import rows
+from .. import ProjectError, rows
 from . import ServeConfig
 from .batching import Batcher
 from .metrics import Metrics
@@ -27,7 +27,6 @@ NAME = "example-model"
 PROBLEM_JSON = "application/problem+json"
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 HEALTH = {"/ping", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
-WSGI = falcon.App[falcon.Request, falcon.Response]
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +49,6 @@ class Service:
             self.metrics.batch,
         )
         document = openapi(info, schema, getattr(model, "examples", []))
-        self.log = RequestLog(settings.log)
-        self.app: WSGI = falcon.App(middleware=[Observer(self.metrics, self.log), Doors(settings)])
-        self.app.req_options.strip_url_path_trailing_slash = True
-        if settings.cors_origins:
-            origins = [origin.strip() for origin in settings.cors_origins.split(",")]
-            allowed = "*" if "*" in origins else origins
-            self.app.add_middleware(falcon.CORSMiddleware(allow_origins=allowed))
         protocol = Protocol(NAME, number, schema, self.predict, self.status)
         routes = {
             "/": Page(),
@@ -69,6 +61,13 @@ class Service:
             "/openapi.json": fixed(document),
             **protocol.routes(),
         }
+        self.observer = Observer(self.metrics, settings.log, set(routes))
+        self.app = falcon.App(middleware=[self.observer, Doors(settings)])
+        self.app.req_options.strip_url_path_trailing_slash = True
+        if settings.cors_origins:
+            origins = [origin.strip() for origin in settings.cors_origins.split(",")]
+            allowed = "*" if "*" in origins else origins
+            self.app.add_middleware(falcon.CORSMiddleware(allow_origins=allowed))
         for address, resource in routes.items():
             self.app.add_route(address, resource)
         self.app.set_error_serializer(_problem)
@@ -77,14 +76,10 @@ class Service:
     def predict(self, data: Any) -> Any:
         """The model's answers, in a batch with those for others who ask at this moment."""
         answers = self.batcher.predict(data)
+        if hasattr(answers, "tolist"):
+            answers = answers.tolist()
         self.metrics.predictions(answers)
         return answers
-
-    def refused(self, number: str, request: Any, status: int) -> None:
-        """Count and log what the server answered without asking this application."""
-        self.metrics.request("refused", str(int(status)), 0)
-        method, path = getattr(request, "command", "-"), getattr(request, "path", "-")
-        self.log(number, str(method), str(path), str(int(status)), 0)
 
 
 class Doors:
@@ -118,25 +113,28 @@ class Doors:
     def _read(self) -> None:
         keys = self._given.reveal().split(",")
         if self._file is not None:
-            changed = self._file.stat().st_mtime_ns
-            if changed == self._seen:
-                return
-            keys += self._file.read_text(encoding="utf-8").splitlines()
+            try:
+                changed = self._file.stat().st_mtime_ns
+                if changed == self._seen:
+                    return
+                keys += self._file.read_text(encoding="utf-8").splitlines()
+            except OSError as error:
+                raise ProjectError(f"api_keys_file {self._file}: {error.strerror}.") from error
             self._seen = changed
         known = [key.strip() for key in keys if key.strip()]
         self._digests = [hashlib.sha256(key.encode()).digest() for key in known]
 
 
 class Observer:
-    """Numbers each request, times it, and logs it."""
+    """Numbers each request, times it, counts it, and logs it: as JSON, or plain on a terminal."""
 
-    def __init__(self, metrics: Metrics, log: "RequestLog") -> None:
-        self._metrics, self._log = metrics, log
+    def __init__(self, metrics: Metrics, log: str, routes: set[str]) -> None:
+        self._metrics, self._routes, self._log = metrics, routes, log
+        if log == "auto":
+            self._log = "plain" if sys.stdout.isatty() else "json"
 
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
-        given = request.get_header("X-Request-ID") or ""
-        usable = given.isascii() and given.isprintable() and 0 < len(given) <= 128
-        request.context.id = given if usable else secrets.token_hex(8)
+        request.context.id = request_id(request.get_header("X-Request-ID"))
         request.context.start = time.perf_counter()
 
     def process_response(
@@ -146,24 +144,16 @@ class Observer:
         response.set_header("X-Content-Type-Options", "nosniff")
         seconds = time.perf_counter() - request.context.start
         status = str(response.status_code)
-        self._metrics.request(request.uri_template or "other", status, seconds)
-        self._log(request.context.id, request.method, request.path, status, seconds)
+        self.note(request.context.id, request.method, request.path, status, seconds)
 
-
-class RequestLog:
-    """A line on standard output for each request: JSON, or plain on a terminal."""
-
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
-        if kind == "auto":
-            self._kind = "plain" if sys.stdout.isatty() else "json"
-
-    def __call__(self, number: str, method: str, path: str, status: str, seconds: float) -> None:
-        if self._kind == "off":
+    def note(self, number: str, method: str, path: str, status: str, seconds: float) -> None:
+        """Count a request that was answered, and write its line."""
+        self._metrics.request(path if path in self._routes else "other", status, seconds)
+        if self._log == "off":
             return
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         took = round(seconds * 1000, 2)
-        if self._kind == "plain":
+        if self._log == "plain":
             line = f"{now} {method} {quote(path)} {status} {took} ms".encode()
         else:
             fields = {"time": now, "id": number, "method": method, "path": path}
@@ -171,10 +161,18 @@ class RequestLog:
         os.write(1, line + b"\n")  # in one piece, whatever other processes write
 
 
-def problem(status: int, title: str, detail: str | None = None) -> bytes:
-    """An error as RFC 9457 has it."""
+def request_id(given: str | None) -> str:
+    """What a request is called: by its client, or by chance."""
+    usable = given and given.isascii() and given.isprintable() and len(given) <= 128
+    return given if given and usable else secrets.token_hex(8)
+
+
+def problem(path: str, status: int, title: str, detail: str | None = None) -> tuple[str, bytes]:
+    """An error's media type and body: as RFC 9457 has them, or as the protocol at /v2 has."""
+    if path.startswith("/v2"):
+        return falcon.MEDIA_JSON, msgspec.json.encode({"error": detail or title})
     fields = {"title": title, "status": status, "detail": detail}
-    return msgspec.json.encode({k: v for k, v in fields.items() if v is not None})
+    return PROBLEM_JSON, msgspec.json.encode({k: v for k, v in fields.items() if v is not None})
 
 
 def _problem(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError) -> None:
@@ -182,12 +180,9 @@ def _problem(request: falcon.Request, response: falcon.Response, error: falcon.H
     detail = error.description
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = "There is nothing at this address; /openapi.json and /v2 say what is where."
-    if request.path.startswith("/v2"):  # the protocol has its own form
-        response.content_type = falcon.MEDIA_JSON
-        response.data = msgspec.json.encode({"error": detail or title})
-    else:
-        response.content_type = PROBLEM_JSON
-        response.data = problem(error.status_code, title, detail)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"This address takes {error.headers['Allow']}."
+    response.content_type, response.data = problem(request.path, error.status_code, title, detail)
 
 
 def _unexpected(

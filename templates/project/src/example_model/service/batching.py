@@ -15,10 +15,11 @@ AT_ONCE = 6  # predictions' time within which a client is back "at once"; a busy
 class _Ticket:
     """One request's rows, and later its answer."""
 
-    __slots__ = ("answer", "error", "leads", "rows", "wake")
+    __slots__ = ("answer", "error", "leads", "rows", "size", "wake")
 
     def __init__(self, rows: Any) -> None:
         self.rows = rows
+        self.size = len(rows) if isinstance(rows, list) else 1
         self.answer: Any = None
         self.error: Exception | None = None
         self.leads = False
@@ -126,9 +127,9 @@ class Batcher:
             self._more.wait_for(lambda: len(self._waiting) >= wanted, left)
             self._wanted = 0
         batch = [ticket]
-        rows = _count(ticket)
+        rows = ticket.size
         while self._waiting and len(batch) < self._max_batch:
-            rows += _count(self._waiting[0])
+            rows += self._waiting[0].size
             if rows > self._max_rows:
                 break
             batch.append(self._waiting.popleft())
@@ -151,7 +152,7 @@ class Batcher:
     def _answer(self, batch: Sequence[_Ticket]) -> None:
         if len(batch) == 1:
             batch[0].answer = self._predict(batch[0].rows)
-            self._observe(_count(batch[0]))
+            self._observe(batch[0].size)
             return
         rows = [row for ticket in batch for row in ticket.rows]
         answers = self._predict(rows)
@@ -160,9 +161,5 @@ class Batcher:
         self._observe(len(rows))
         start = 0
         for ticket in batch:
-            ticket.answer = answers[start : start + len(ticket.rows)]
-            start += len(ticket.rows)
-
-
-def _count(ticket: _Ticket) -> int:
-    return len(ticket.rows) if isinstance(ticket.rows, list) else 1
+            ticket.answer = answers[start : start + ticket.size]
+            start += ticket.size

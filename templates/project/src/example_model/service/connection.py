@@ -1,7 +1,6 @@
 """What a connection may send, and for how long it may take: waitress, with stricter manners."""
 
 import re
-import secrets
 import time
 from contextlib import suppress
 from http import HTTPStatus
@@ -13,7 +12,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import Error
 
-from .app import PROBLEM_JSON, problem
+from .app import problem, request_id
 
 LINGER = 2.0  # seconds for a client that was refused to read why
 FOLDED = re.compile(rb"\r\n[ \t]")
@@ -24,11 +23,11 @@ TOO_LARGE = {
 }
 
 
-class Overloaded(Error):
-    """Too many requests wait already."""
+class Failure(Error):
+    """What is refused though the request is well."""
 
-    code = 503
-    reason = "Service Unavailable"
+    def __init__(self, status: HTTPStatus, body: str) -> None:
+        self.code, self.reason, self.body = status.value, status.phrase, body
 
 
 class Parser(HTTPRequestParser):
@@ -43,6 +42,8 @@ class Parser(HTTPRequestParser):
             raise ParsingError("There must be one Host header")
         if names.count(b"content-length") + names.count(b"transfer-encoding") > 1:
             raise ParsingError("The length of the body is given twice")
+        if self.version != "1.1" and b"transfer-encoding" in names:
+            raise ParsingError("Transfer-Encoding is of HTTP/1.1")
 
 
 class Task(WSGITask):
@@ -58,32 +59,35 @@ class Refusal(ErrorTask):
     """What waitress refuses, said as the application says it."""
 
     def execute(self) -> None:
-        error = self.request.error
-        number = secrets.token_hex(8)
-        limit = TOO_LARGE.get(error.code, "").format(self.channel.server.settings)
-        body = problem(error.code, error.reason, limit or error.body.strip())
+        request, channel = self.request, self.channel
+        error = request.error
+        number = request_id(request.headers.get("X_REQUEST_ID"))
+        limit = TOO_LARGE.get(error.code, "").format(channel.server.settings)
+        path = getattr(request, "path", "-")
+        kind, body = problem(path, error.code, error.reason, limit or error.body.strip())
         self.status = f"{error.code} {error.reason}"
-        self.response_headers += [("Content-Type", PROBLEM_JSON), ("X-Request-ID", number)]
-        if error.code == Overloaded.code:
+        self.response_headers += [("Content-Type", kind), ("X-Request-ID", number)]
+        if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
             self.response_headers.append(("Retry-After", "1"))
         self.set_close_on_finish()
-        self.channel.lingers = True
+        channel.lingers = True
         self.content_length = len(body)
+        seconds = time.monotonic() - channel.since
         self.write(body)
-        self.channel.server.service.refused(number, self.request, error.code)
+        method = getattr(request, "command", "-")
+        channel.server.service.observer.note(number, method, path, str(error.code), seconds)
 
 
 class Channel(HTTPChannel):
     """A connection on which nothing may take for ever."""
 
     close_when_flushed: bool
-    will_close: bool
     parser_class = Parser
     task_class = Task
     error_task_class = Refusal
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self.since = time.monotonic()  # the first byte of a request, or the end of the last one
+        self.since = time.monotonic()  # the first byte of a request, or of an answer, or its end
         self.served = 0
         self.answering = self.expired = self.lingers = False
         self.half_closed = False
@@ -96,15 +100,15 @@ class Channel(HTTPChannel):
             now = time.monotonic()
             if self.served:
                 self.server.service.batcher.back_after(now - self.since)
-            self.since = now
-            self.answering = False
+            self.since, self.answering = now, False
         return bool(super().received(data))
 
     def write_soon(self, data: Any) -> int:
         with self.outbuf_lock:
             if self.expired:
                 raise ClientDisconnected
-            self.answering = True
+            if not self.answering:
+                self.answering, self.since = True, time.monotonic()
             return int(super().write_soon(data))
 
     def handle_write(self) -> None:
@@ -112,7 +116,7 @@ class Channel(HTTPChannel):
             super().handle_write()
             return
         self._flush_exception(self._flush_some)
-        if not self.total_outbufs_len and not self.will_close:
+        if not self.total_outbufs_len:
             # To close with bytes unread would take the answer away from the client.
             self.close_when_flushed = False
             self.half_closed = True
@@ -121,6 +125,7 @@ class Channel(HTTPChannel):
                 self.socket.shutdown(SHUT_WR)
 
     def service(self) -> None:
+        self.answering = False
         super().service()
         self.served += 1
         self.since = time.monotonic()
@@ -132,35 +137,32 @@ class Channel(HTTPChannel):
 
     def check_time(self, now: float) -> None:
         """Close the connection, or answer 504 on it, where its time is up. For the main loop."""
-        settings = self.server.settings
-        spent = now - self.since
-        if self.half_closed:
-            self.will_close |= spent > LINGER
-        elif self.requests:
-            if spent > settings.predict_seconds:
+        if now - self.since > self._seconds():
+            if self.requests and not self.answering:
                 self._expire()
-        elif self.request is None:
-            limit = settings.keep_alive_seconds if self.served else settings.header_seconds
-            self.will_close |= spent > limit
-        else:
+            else:  # at once: whoever reads nothing would keep it open for ever
+                self.handle_close()
+
+    def _seconds(self) -> float:
+        """How long what happens on the connection may take."""
+        settings = self.server.settings
+        if self.half_closed:
+            return LINGER
+        if self.requests and not self.answering:
+            return float(settings.predict_seconds)
+        if self.request is not None and not self.requests:
             in_body = self.request.headers_finished
-            limit = settings.body_seconds if in_body else settings.header_seconds
-            self.will_close |= spent > limit
+            return float(settings.body_seconds if in_body else settings.header_seconds)
+        is_known = self.served or self.answering
+        return float(settings.keep_alive_seconds if is_known else settings.header_seconds)
 
     def _expire(self) -> None:
         """Answer in the place of the thread that still works on the request, or will."""
         with self.outbuf_lock:
-            if self.answering or self.expired:
+            if self.answering or self.expired or not self.connected:
                 return
-            number = secrets.token_hex(8)
-            status = HTTPStatus.GATEWAY_TIMEOUT
-            body = problem(status, status.phrase, "The prediction took too long.")
-            head = (
-                f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\n"
-                f"Content-Length: {len(body)}\r\nContent-Type: {PROBLEM_JSON}\r\n"
-                f"X-Request-ID: {number}\r\n\r\n"
-            )
-            super().write_soon(head.encode() + body)
+            request = self.requests[0]
+            request.error = Failure(HTTPStatus.GATEWAY_TIMEOUT, "The prediction took too long.")
+            Refusal(self, request).service()
             self._flush_exception(self._flush_some, do_close=False)
             self.expired = self.close_when_flushed = True
-        self.server.service.refused(number, self.requests[0], status)

@@ -4,13 +4,14 @@ import socket
 import threading
 from collections import deque
 from contextlib import suppress
+from http import HTTPStatus
 
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
 from . import ServeConfig
 from .app import HEALTH, Service
-from .connection import Channel, Overloaded
+from .connection import Channel, Failure
 
 SMALL = 16_384  # bytes; a larger body takes its time even where the model is quick
 
@@ -62,7 +63,8 @@ class Listener(TcpWSGIServer):
         """Answer in the loop what takes less time than waking a thread, and what no busy thread may delay."""
         request = channel.requests[0]
         if len(self.task_dispatcher.queue) >= self.settings.queue_limit and not request.error:
-            request.error = Overloaded("Too many requests wait. Try again in a second.")
+            full = "Too many requests wait. Try again in a second."
+            request.error = Failure(HTTPStatus.SERVICE_UNAVAILABLE, full)
         is_small = request.body_bytes_received <= SMALL and not self.leaving
         batcher = self.service.batcher
         is_quick = batcher.is_quick or (batcher.is_alone and not self.at_once)
@@ -89,14 +91,13 @@ class Listener(TcpWSGIServer):
 
     def check_time(self, now: float) -> None:
         """Let go of connections whose time is up and, where there are too many, of the oldest idle ones."""
-        channels = list(self.active_channels.values())
-        for channel in channels:
+        for channel in list(self.active_channels.values()):
             channel.check_time(now)
-        excess = len(channels) - self.settings.connection_limit
+        excess = len(self.active_channels) - self.settings.connection_limit
         if excess > 0:
-            idle = [channel for channel in channels if channel.is_idle]
+            idle = [c for c in list(self.active_channels.values()) if not c.requests]
             for channel in sorted(idle, key=lambda channel: channel.since)[:excess]:
-                channel.will_close = True
+                channel.handle_close()
 
     @property
     def is_busy(self) -> bool:

@@ -160,7 +160,6 @@ def _nested(values: list[Any], shape: list[int]) -> list[Any]:
 
 
 def _outputs(answers: Any, wanted: list[Tensor]) -> list[dict[str, Any]]:
-    answers = answers.tolist() if hasattr(answers, "tolist") else list(answers)
     outputs = []
     for tensor in wanted:
         is_struct = answers and isinstance(answers[0], msgspec.Struct)

@@ -22,8 +22,7 @@ PAGE = Path(__file__).parent / "static" / "index.html"
 class Status:
     """Whether requests are welcome; a reason says why not."""
 
-    def __init__(self, reason: str | None = None) -> None:
-        self.reason = reason
+    reason: str | None = None
 
     def check(self) -> None:
         """Raises 503 where they are not."""
@@ -40,6 +39,8 @@ class Get:
     def on_get(self, request: falcon.Request, response: falcon.Response, **_: str) -> None:
         response.content_type = self._media_type
         response.data = self._content()
+
+    on_head = on_get
 
 
 def fixed(document: Any, check: Callable[[], None] = lambda: None) -> Get:
@@ -89,6 +90,8 @@ class Page:
         response.set_header("Content-Security-Policy", self._policy)
         response.set_header("Referrer-Policy", "no-referrer")
         response.data = self._content
+
+    on_head = on_get
 
     def _hash(self, tag: bytes) -> str:
         found = re.search(rb"<%s>(.*?)</%s>" % (tag, tag), self._content, re.DOTALL)

@@ -1,5 +1,6 @@
 """One schema from one signature: the annotations of the model's `predict` decode, check and describe."""
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, metadata
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -30,9 +31,8 @@ class Schema:
         self.rows = rows
         self.row = get_args(rows)[0] if get_origin(rows) is list else None
         self.answer = get_args(answers)[0] if get_origin(answers) is list else Any
-        self.limited = Annotated[rows, msgspec.Meta(min_length=1, max_length=max_rows)]
-        if self.row is None:
-            self.limited = rows
+        number = msgspec.Meta(min_length=1, max_length=max_rows)
+        self.limited = rows if self.row is None else Annotated[rows, number]
         self.lists = {tensor.name for tensor in tensors(self.row, "") if len(tensor.shape) > 1}
         self.request = msgspec.defstruct(
             "Request", [("data", self.limited)], forbid_unknown_fields=True
@@ -73,19 +73,22 @@ class Schema:
 
         Raises msgspec.ValidationError that names the row and the field.
         """
-        if not self.fields:
-            return self.convert([list(row.values()) for row in cells], strict=False)
-        return self.convert(
-            [
-                {
-                    k: msgspec.json.decode(v) if v and k in self.lists else v
-                    for k, v in row.items()
-                    if k in self.fields and (v or "") not in MISSING
-                }
-                for row in cells
-            ],
-            strict=False,
-        )
+        rows: list[Any] = [
+            {
+                k: msgspec.json.decode(v) if v and k in self.lists else v
+                for k, v in row.items()
+                if k in self.fields and (v or "") not in MISSING
+            }
+            for row in cells
+        ]
+        plain = rows if self.fields else [list(row.values()) for row in cells]
+        converted = self.convert(plain, strict=False)
+        for n, row in enumerate(converted):
+            values = {name: getattr(row, name) for name in self.fields} or dict(enumerate(row))
+            for name, value in values.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise msgspec.ValidationError(f"Expected a finite number - at `$[{n}].{name}`")
+        return converted
 
     @staticmethod
     def encode(value: Any) -> bytes:

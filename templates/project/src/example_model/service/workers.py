@@ -10,8 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .. import ProjectError
 from . import ServeConfig
@@ -28,24 +27,23 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """Loads the model once, and serves it from forked processes that share its memory.
 
-    SIGTERM and SIGINT finish what is in flight and end; SIGHUP loads the model again and, if that
-    succeeds, replaces the workers one generation by the next.
+    SIGTERM and SIGINT finish what is in flight and end; SIGHUP reads the settings and the model again
+    and, if a worker can start with them, replaces the workers one generation by the next.
     """
 
     def __init__(
         self,
         load: Callable[[], Any],
-        settings: ServeConfig,
+        configure: Callable[[], ServeConfig],
         violation: Callable[[], bool] = lambda: False,
-        watched: Path | None = None,
     ) -> None:
-        self._load, self._settings = load, settings
-        self._violation, self._watched = violation, watched
-        self._model = load()
-        self._listening = _listen(settings)
+        self._load, self._configure, self._violation = load, configure, violation
         self._workers: dict[int, float] = {}  # process id to time of its start
         self._leaving: dict[int, float] = {}  # process id to the time when it is killed
-        self._crashes, self._stopping, self._failed = 0, False, False
+        self._crashes, self._stopping = 0, False
+        self._settings = configure()
+        self._model = load()
+        self._listening = _listen(self._settings)
 
     @property
     def _url(self) -> str:
@@ -81,7 +79,6 @@ class Supervisor:
         signal.set_wakeup_fd(outbox.fileno())
         for number in SIGNALS:
             signal.signal(number, lambda *_: None)
-        seen = _newest(self._watched)
         self._start()
         announce(self._url)
         while self._workers or self._leaving:
@@ -96,10 +93,8 @@ class Supervisor:
                 continue
             if signal.SIGHUP in numbers:
                 self._reload()
-            if self._watched and _newest(self._watched) > seen:
-                self._restart()
             self._start()
-        if self._failed:
+        if self._crashes >= CRASHES:
             raise ProjectError(
                 f"{CRASHES} workers ended within {YOUNG:g} s of their start. The log above says why."
             )
@@ -108,7 +103,7 @@ class Supervisor:
         wanted = self._settings.workers or min(os.cpu_count() or 1, 4)
         while len(self._workers) < wanted:
             if self._crashes >= CRASHES:
-                self._stopping = self._failed = True
+                self._stopping = True
                 return self._retire(self._workers, signal.SIGUSR1)
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             parent = os.getpid()
@@ -117,8 +112,8 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             self._workers[pid] = time.monotonic()
 
-    def _work(self, parent: int) -> None:
-        """The life of a worker; it does not return."""
+    def _work(self, parent: int, serves: bool = True) -> NoReturn:
+        """The life of a worker."""
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -128,10 +123,11 @@ class Supervisor:
             signal.signal(signal.SIGTERM, server.stop)
             signal.signal(signal.SIGUSR1, server.stop_all)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            server.run()
+            if serves:
+                server.run()
             code = 0
-        except Exception:
-            log.exception("A worker failed")
+        except Exception as error:
+            _report("A worker failed", error)
         finally:
             sys.stdout.flush()
             os._exit(code)
@@ -148,7 +144,8 @@ class Supervisor:
             self._leaving.pop(pid, None)
             if started is not None and not self._stopping:
                 self._crashes = self._crashes + 1 if time.monotonic() - started < YOUNG else 0
-                log.error("Worker %d ended with %d; another takes its place.", pid, status)
+                code = os.waitstatus_to_exitcode(status)
+                log.error("Worker %d ended with %d; another takes its place.", pid, code)
         for pid, deadline in self._leaving.items():
             if time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
@@ -162,28 +159,30 @@ class Supervisor:
         self._workers = {pid: born for pid, born in self._workers.items() if pid not in workers}
 
     def _reload(self) -> None:
+        before = self._settings, self._model
         try:
-            self._model = self._load()
+            self._settings, self._model = self._configure(), self._load()
+            self._try()
         except Exception as error:
-            log.error("The model was not loaded again, the old one stays: %s", error)
+            self._settings, self._model = before
+            _report("The model was not loaded again, the old one stays", error)
         else:
             log.warning("The model was loaded again.")
             old, self._workers = self._workers, {}
             self._start()
             self._retire(old, signal.SIGTERM)
 
-    def _restart(self) -> None:
-        """Start this program anew: the code has changed."""
-        log.warning("The code has changed: starting anew.")
-        for pid in [*self._workers, *self._leaving]:
-            os.kill(pid, signal.SIGKILL)
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    def _try(self) -> None:
+        """Raises ProjectError where no worker could start."""
+        if (pid := os.fork()) == 0:
+            self._work(os.getppid(), serves=False)
+        if os.waitpid(pid, 0)[1]:
+            raise ProjectError("a worker cannot start with it.")
 
 
-def _newest(folder: Path | None) -> float:
-    """When a file of the code, or an artifact, was last changed."""
-    files = folder.rglob("*") if folder else ()
-    return max((p.stat().st_mtime for p in files if p.suffix != ".pyc" and p.is_file()), default=0)
+def _report(what: str, error: Exception) -> None:
+    """Log an error, with its traceback where it is no user's mistake."""
+    log.error("%s: %s", what, error, exc_info=not isinstance(error, ProjectError))
 
 
 def _listen(settings: ServeConfig) -> socket.socket:
@@ -195,6 +194,6 @@ def _listen(settings: ServeConfig) -> socket.socket:
         )
     except OSError as error:
         raise ProjectError(
-            f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}. "
-            "Choose another with --port."
+            f"Cannot listen on {settings.host}, port {settings.port}: "
+            f"{str(error.strerror).partition(' (')[0]}. Choose others with --host and --port."
         ) from error
