@@ -25,6 +25,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BIN = "Scripts" if os.name == "nt" else "bin"
+PROCESSES = "3"  # of pytest, where there are two cores: tests often wait
 ROWS = '[{"island": "Dream", "bill_length_mm": 49.5, "body_mass_g": 3800, "sex": null}]'
 
 
@@ -82,7 +83,7 @@ def test(home: Path, env: dict[str, str], rest: list[str]) -> int:
         ["ruff", "check", ".", "templates/project"],
         ["ruff", "format", "--check", ".", "templates/project"],
         ["mypy"],
-        ["pytest", "--cov", "--numprocesses", "2", "--dist", "loadfile", *rest],
+        ["pytest", "--cov", "--numprocesses", PROCESSES, "--dist", "loadfile", *rest],
     ]
     provide_browser()
     failed = []

