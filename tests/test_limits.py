@@ -209,16 +209,18 @@ def test_a_late_answer_is_a_504_and_health_stays(churn: Churn) -> None:
             assert running.post("/predict", b'{"data": [0]}')[0] == 200
         statuses: list[int] = []
 
-        def ask() -> None:  # what waits for a thread is given up too, on a connection of any age
+        # What waits for a thread is given up too, on a connection of any age.
+        def ask(number: int) -> None:
             connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
             for seconds in (0, 3):
-                body, kind = f'{{"data": [{seconds}]}}', {"Content-Type": "application/json"}
-                connection.request("POST", "/predict", body, kind)
+                body, headers = f'{{"data": [{seconds}]}}', {"X-Request-ID": f"ask-{number}"}
+                headers["Content-Type"] = "application/json"
+                connection.request("POST", "/predict", body, headers)
                 answer = connection.getresponse()
                 answer.read()
             statuses.append(answer.status)
 
-        threads = [threading.Thread(target=ask) for _ in range(8)]
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
         start = time.monotonic()
         for thread in threads:
             thread.start()
@@ -245,6 +247,9 @@ def test_a_late_answer_is_a_504_and_health_stays(churn: Churn) -> None:
         assert (
             float(re.findall(name, answer[2].decode())[0]) > 9
         )  # of nine that were given up after a second
+        assert running.stop() == 0
+    told = [line for line in running.log if '"id":"ask-' in line]
+    assert len(told) == 16  # and what ends after its 504 is not told, nor counted, again
 
 
 def test_a_worker_that_is_stuck_is_replaced(churn: Churn) -> None:

@@ -140,6 +140,8 @@ class Observer:
     def process_response(
         self, request: falcon.Request, response: falcon.Response, resource: Any, succeeded: bool
     ) -> None:
+        if getattr(request.env.get("service.channel"), "expired", False):
+            return  # it was answered with 504 already
         response.set_header("X-Request-ID", request.context.id)
         response.set_header("X-Content-Type-Options", "nosniff")
         seconds = time.perf_counter() - request.context.start

@@ -54,6 +54,9 @@ class Task(WSGITask):
         if self.channel.server.leaving:
             self.set_close_on_finish()
 
+    def get_environment(self) -> dict[str, Any]:
+        return {**super().get_environment(), "service.channel": self.channel}
+
 
 class Refusal(ErrorTask):
     """What waitress refuses, said as the application says it."""
