@@ -83,7 +83,7 @@ def test(home: Path, env: dict[str, str], rest: list[str]) -> int:
         ["ruff", "check", ".", "templates/project"],
         ["ruff", "format", "--check", ".", "templates/project"],
         ["mypy"],
-        ["pytest", "--cov", "--numprocesses", PROCESSES, "--dist", "loadfile", *rest],
+        ["pytest", "--cov", "-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder", *rest],
     ]
     provide_browser()
     failed = []

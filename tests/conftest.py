@@ -22,6 +22,14 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 INSTALL = ("-m", "pip", "install", "--quiet", "--no-compile")  # most of it is never imported
 
 
+# The files that take longest come first: at the end no process should wait for another's.
+LONG = {"test_clients", "test_fuzz", "test_heroku", "test_image", "test_readme"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 def run(
     *command: str | Path,
     cwd: Path,
