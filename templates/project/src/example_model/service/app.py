@@ -27,6 +27,7 @@ NAME = "example-model"
 PROBLEM_JSON = "application/problem+json"
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 HEALTH = {"/ping", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
+WSGI = falcon.App[falcon.Request, falcon.Response]
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Service:
             **protocol.routes(),
         }
         self.observer = Observer(self.metrics, settings.log, set(routes))
-        self.app = falcon.App(middleware=[self.observer, Doors(settings)])
+        self.app: WSGI = falcon.App(middleware=[self.observer, Doors(settings)])
         self.app.req_options.strip_url_path_trailing_slash = True
         if settings.cors_origins:
             origins = [origin.strip() for origin in settings.cors_origins.split(",")]
@@ -183,7 +184,7 @@ def _problem(request: falcon.Request, response: falcon.Response, error: falcon.H
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = "There is nothing at this address; /openapi.json and /v2 say what is where."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"This address takes {error.headers['Allow']}."
+        detail = f"This address takes {dict(error.headers or {})['Allow']}."
     response.content_type, response.data = problem(request.path, error.status_code, title, detail)
 
 

@@ -84,8 +84,8 @@ class Schema:
         plain = rows if self.fields else [list(row.values()) for row in cells]
         converted = self.convert(plain, strict=False)
         for n, row in enumerate(converted):
-            values = {name: getattr(row, name) for name in self.fields} or dict(enumerate(row))
-            for name, value in values.items():
+            named = [(name, getattr(row, name)) for name in self.fields]
+            for name, value in named or enumerate(row):
                 if isinstance(value, float) and not math.isfinite(value):
                     raise msgspec.ValidationError(f"Expected a finite number - at `$[{n}].{name}`")
         return converted
