@@ -21,7 +21,6 @@ ROWS = '[{"island": "Dream", "bill_length_mm": 49.5, "body_mass_g": 3800}]'
 Run = Callable[..., subprocess.CompletedProcess[str]]
 INSTALL = ("-m", "pip", "install", "--quiet", "--no-compile")  # most of it is never imported
 
-
 # The files that take longest come first: at the end no process should wait for another's.
 LONG = {"test_clients", "test_fuzz", "test_heroku", "test_image", "test_readme"}
 

@@ -244,9 +244,8 @@ def test_a_late_answer_is_a_504_and_health_stays(churn: Churn) -> None:
         while (answer := running.request("GET", "/metrics"))[0] != 200:
             assert answer[0] == 504  # every thread still sleeps
         name = r'http_request_duration_seconds_sum\{route="/predict",status="504"\} (\S+)'
-        assert (
-            float(re.findall(name, answer[2].decode())[0]) > 9
-        )  # of nine that were given up after a second
+        # Nine were given up, after a second each.
+        assert float(re.findall(name, answer[2].decode())[0]) > 9
         assert running.stop() == 0
     told = [line for line in running.log if '"id":"ask-' in line]
     assert len(told) == 16  # and what ends after its 504 is not told, nor counted, again

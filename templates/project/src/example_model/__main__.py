@@ -66,10 +66,8 @@ def evaluate(overrides: dict[str, str]) -> None:
     """Evaluate the saved model on the rows held out of its training."""
     _training().evaluate_saved(overrides, click.echo)
     for name in manifest.changed_data():
-        text = (
-            f"Warning: {name} has changed: the model may have been trained on some of these rows."
-        )
-        click.echo(text, err=True)
+        risk = "the model may have been trained on some of these rows."
+        click.echo(f"Warning: {name} has changed: {risk}", err=True)
 
 
 @main.command()

@@ -55,7 +55,9 @@ class Task(WSGITask):
             self.set_close_on_finish()
 
     def get_environment(self) -> dict[str, Any]:
-        return {**super().get_environment(), "service.channel": self.channel}
+        environment: dict[str, Any] = super().get_environment()
+        environment["service.channel"] = self.channel
+        return environment
 
 
 class Refusal(ErrorTask):
