@@ -384,7 +384,7 @@ def test_whisks_dependencies_come_along_in_their_groups(whisk: Path) -> None:
     }
     wheel = built(whisk)
     assert wheel["wheel/churn_model/artifacts/model.pkl"] == STUB
-    assert "wheel/churn_model_ml/service/app.py" in wheel
+    assert "wheel/churn_model_ml/_runtime/service/app.py" in wheel
     assert adopt.plan(existing.find(whisk), "3.11").is_empty
 
 

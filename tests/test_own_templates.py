@@ -88,7 +88,7 @@ def test_a_sample_shares_all_but_what_is_the_users_with_the_default(
     found = {PurePosixPath(p.relative_to(package)) for p in package.rglob("*.py")}
     assert found == theirs
     files = scaffold.plan(CHURN, "3.10", template=get(name, tmp_path))
-    assert PurePosixPath("src/churn/service/app.py") in files
+    assert PurePosixPath("src/churn/_runtime/service/app.py") in files
     assert PurePosixPath("data/raw/penguins.csv") not in files
     for path, file in files.items():
         assert b"penguin" not in file.content.lower(), path
@@ -185,7 +185,7 @@ def test_a_template_may_extend_the_default_one(tmp_path: Path) -> None:
     fill(tmp_path / "t", {"pyproject.toml": text + lines.format(""), "NOTICE": "example-model\n"})
     files = scaffold.plan(CHURN, "3.12", template=get("t", tmp_path))
     assert files[PurePosixPath("NOTICE")].content == b"churn\n"
-    assert PurePosixPath("src/churn/service/app.py") in files
+    assert PurePosixPath("src/churn/_runtime/service/app.py") in files
     assert PurePosixPath("Procfile") not in files
     fill(tmp_path / "t", {"pyproject.toml": text + lines.format(', "no/such"')})
     with pytest.raises(MLError, match="without names no/such"):

@@ -393,15 +393,20 @@ def test_the_plugins_own_template_is_merged_too(
 ) -> None:
     names = Names("churn", "churn")
     shipped = templates.get("text", tmp_path, tmp_path)
-    path = PurePosixPath("src/example_model/service/server.py")
+    path = PurePosixPath("src/example_model/_runtime/server/worker.py")
     before = {**shipped.files, path: File(b"# as it was\n" + shipped.files[path].content)}
     older = scaffold.Template(before, shipped.names, shipped.source)
     root = tmp_path / "churn"
     scaffold.write(update.remember(scaffold.plan(names, "3.12", "Mine", older)), root)
     commit(root)
     merged(root)
-    assert (root / "src/churn/service/server.py").read_bytes() == shipped.files[path].content
-    assert set(status(root).splitlines()) == {f"M  {BASE}", "M  src/churn/service/server.py"}
+    assert (root / "src/churn/_runtime/server/worker.py").read_bytes() == shipped.files[
+        path
+    ].content
+    assert set(status(root).splitlines()) == {
+        f"M  {BASE}",
+        "M  src/churn/_runtime/server/worker.py",
+    }
     monkeypatch.setattr("importlib.metadata.version", lambda name: "0.0.1")
     with pytest.raises(MLError, match="poetry self update"):
         update.plan(root)
@@ -439,7 +444,7 @@ def test_a_project_of_init_is_updated(tmp_path: Path) -> None:
     section = project.load(root / "pyproject.toml")["tool"][project.TOOL]
     version = f'template-version = "{section["template-version"]}"'
     rendered = scaffold.plan(todo.names, "3.11")
-    changed = PurePosixPath("src", todo.names.package, "service/batching.py")
+    changed = PurePosixPath("src", todo.names.package, "_runtime/service/batching.py")
     older = dict(rendered)
     older[changed] = File(rendered[changed].content.replace(b"Predict for many", b"Guess for some"))
     older[PurePosixPath("README.md")] = File(b"# Older\n")

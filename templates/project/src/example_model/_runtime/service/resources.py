@@ -12,8 +12,8 @@ from typing import Any
 import falcon
 import msgspec
 
-from .. import rows
-from .schema import Schema
+from .. import tables
+from ..signature import Schema
 
 Predict = Callable[[Any], Any]
 PAGE = Path(__file__).parent / "static" / "index.html"
@@ -57,7 +57,9 @@ def fixed(document: Any, check: Callable[[], None] = lambda: None) -> Get:
 class Prediction:
     """POST rows as one of these media types, get predictions of the same."""
 
-    def __init__(self, schema: Schema, predict: Predict, kinds: Mapping[str, rows.Decode]) -> None:
+    def __init__(
+        self, schema: Schema, predict: Predict, kinds: Mapping[str, tables.Decode]
+    ) -> None:
         self._schema, self._predict, self._kinds = schema, predict, kinds
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:

@@ -15,15 +15,16 @@ from urllib.parse import quote
 import falcon
 import msgspec
 
-from .. import ProjectError, rows
+from .. import tables
+from ..errors import ProjectError
+from ..package import Package
+from ..signature import Schema, about, openapi
 from . import ServeConfig
 from .batching import Batcher
 from .metrics import Metrics
 from .oip import Protocol
 from .resources import Get, Page, Prediction, Status, fixed
-from .schema import Schema, about, openapi
 
-NAME = "example-model"
 PROBLEM_JSON = "application/problem+json"
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 HEALTH = {"/ping", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
@@ -35,14 +36,15 @@ log = logging.getLogger(__name__)
 class Service:
     """A model as a WSGI application, and what its server must know of it."""
 
-    def __init__(self, model: Any, settings: ServeConfig | None = None) -> None:
+    def __init__(self, package: Package, model: Any, settings: ServeConfig | None = None) -> None:
         settings = settings or ServeConfig()
-        info = about(NAME)
+        name = package.distribution
+        info = about(name)
         number = info["version"]
         schema = Schema.of(model, settings.max_rows)
         together = getattr(model, "batch", True) and schema.row is not None
         self.status = Status()
-        self.metrics = Metrics(NAME, number)
+        self.metrics = Metrics(name, number)
         self.batcher = Batcher(
             model.predict,
             settings.max_batch if together else 1,
@@ -50,11 +52,11 @@ class Service:
             self.metrics.batch,
         )
         document = openapi(info, schema, getattr(model, "examples", []))
-        protocol = Protocol(NAME, number, schema, self.predict, self.status)
+        protocol = Protocol(name, number, schema, self.predict, self.status)
         routes = {
             "/": Page(),
-            "/predict": Prediction(schema, self.predict, {falcon.MEDIA_JSON: rows.from_request}),
-            "/invocations": Prediction(schema, self.predict, rows.KINDS),
+            "/predict": Prediction(schema, self.predict, {falcon.MEDIA_JSON: tables.from_request}),
+            "/invocations": Prediction(schema, self.predict, tables.KINDS),
             "/ping": fixed({"status": "ready"}, self.status.check),
             "/health/live": fixed({"status": "live"}),
             "/health/ready": fixed({"status": "ready"}, self.status.check),

@@ -11,8 +11,8 @@ import falcon
 import msgspec
 from msgspec import Meta
 
+from ..signature import Schema, Tensor, tensors
 from .resources import Status, fixed, invalid_is_400, read
-from .schema import Schema, Tensor, tensors
 
 
 def _integers(low: int, high: int) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from .service.schema import Schema
+from .signature import Schema
 
 Render = Callable[[Any], bytes]
 Decode = Callable[[Schema, bytes], tuple[Any, Render]]

@@ -10,8 +10,9 @@ from typing import Any
 
 from waitress import wasyncore
 
-from . import ServeConfig
-from .app import Service
+from ..package import Package
+from ..service import ServeConfig
+from ..service.app import Service
 from .listener import Listener
 
 TICK = 0.25  # seconds between two looks at what has run out of time
@@ -32,6 +33,7 @@ class Server:
 
     def __init__(
         self,
+        package: Package,
         model: Any,
         settings: ServeConfig,
         listening: socket.socket,
@@ -40,7 +42,7 @@ class Server:
     ) -> None:
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._settings, self._violation, self._parent = settings, violation, parent
-        self._service = Service(model, settings)
+        self._service = Service(package, model, settings)
         self._service.status.reason = "The service is starting."
         if examples := getattr(model, "examples", None):
             model.predict(examples)  # the first call is slow: it should be nobody's request

@@ -9,8 +9,8 @@ from http import HTTPStatus
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from . import ServeConfig
-from .app import HEALTH, Service
+from ..service import ServeConfig
+from ..service.app import HEALTH, Service
 from .connection import Channel, Failure
 
 SMALL = 16_384  # bytes; a larger body takes its time even where the model is quick

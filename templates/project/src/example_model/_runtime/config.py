@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from . import ProjectError, project_dir
+from .errors import ProjectError
+from .package import Package
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
 REFERENCE = re.compile(r"\$\{(?:env:(\w+)|vault:([^#{}]+)#([^#{}]+))\}")
@@ -48,24 +49,42 @@ class Secret:
         raise TypeError("A secret is not pickled.")
 
 
-def load(
-    name: str,
-    schema: type[Settings],
-    overrides: Mapping[str, Any] | None = None,
-    environ: Mapping[str, str] = os.environ,
-) -> Settings:
-    """Settings of configs/<name>.yaml, checked against a msgspec Struct.
+class Config:
+    """The settings of one package."""
 
-    An environment variable <PACKAGE>_<NAME>_<KEY> wins over the file, `overrides` win over both.
-    A key that is in none of them takes the Struct's default, so a wheel needs no file at all.
-    Raises ProjectError with the file and the key where one is unknown, missing or of a wrong type.
-    """
-    path = (project_dir or Path.cwd()) / "configs" / f"{name}.yaml"
-    variables = {key: f"{__package__}_{name}_{key}".upper() for key in schema.__struct_fields__}
+    def __init__(self, package: Package) -> None:
+        self._package = package
+
+    def load(
+        self,
+        name: str,
+        schema: type[Settings],
+        overrides: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Settings:
+        """Load configs/<name>.yaml, checked against a msgspec Struct.
+
+        An environment variable <PACKAGE>_<NAME>_<KEY> wins over the file, `overrides` win over both.
+        A key that is in none of them takes the Struct's default, so a wheel needs no file at all.
+        Raises ProjectError with the file and the key where one is unknown, missing or of a wrong type.
+        """
+        path = (self._package.project_dir or Path.cwd()) / "configs" / f"{name}.yaml"
+        prefix = f"{self._package.name}_{name}"
+        return _load(path, prefix, schema, overrides or {}, environ)
+
+
+def _load(
+    path: Path,
+    prefix: str,
+    schema: type[Settings],
+    overrides: Mapping[str, Any],
+    environ: Mapping[str, str],
+) -> Settings:
+    variables = {key: f"{prefix}_{key}".upper() for key in schema.__struct_fields__}
     sources: list[tuple[str, Mapping[str, Any]]] = [
         (str(path), _read(path)),
         *((f"${v}", {key: environ[v]}) for key, v in variables.items() if v in environ),
-        ("the command line", overrides or {}),
+        ("the command line", overrides),
     ]
     look_up = functools.partial(_look_up, environ, _vault(environ))
     values: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import Error
 
-from .app import problem, request_id
+from ..service.app import problem, request_id
 
 LINGER = 2.0  # seconds for a client that was refused to read why
 FOLDED = re.compile(rb"\r\n[ \t]")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from . import ProjectError, project_dir
+from .errors import ProjectError
 
 # What every onnxruntime that the project may be installed with reads, and every converter writes.
 OPSETS = {"": 18, "ai.onnx.ml": 3}
@@ -156,13 +156,16 @@ FORMATS: dict[str, Format] = {
 """By suffix. A line here, in your own code too, adds a format."""
 
 
-def versions(kind: Format, names: Iterable[str]) -> dict[str, str]:
-    """The libraries that made an artifact: those of its format, and those its names come from."""
+def versions(kind: Format, names: Iterable[str], own: str) -> dict[str, str]:
+    """The libraries that made an artifact: those of its format, and those its names come from.
+
+    `own` is the package that saved it, whose version says nothing.
+    """
     made = set(kind.libraries)
     if packages := {name.partition(".")[0] for name in names}:
         known = importlib.metadata.packages_distributions()
-        # Every numpy reads the arrays of every other; the project's own version says nothing.
-        made.update(*(known.get(package, ()) for package in packages - {"numpy", __package__}))
+        # Every numpy reads the arrays of every other; the package's own version says nothing.
+        made.update(*(known.get(package, ()) for package in packages - {"numpy", own}))
     return {name: version for name in sorted(made) if (version := _version(name))}
 
 
@@ -177,9 +180,9 @@ def unlike(recorded: Mapping[str, str]) -> list[str]:
 
 
 def install(*packages: str) -> str:
-    """How to get these packages, as an advice for where the project is installed."""
+    """Say how to get these packages, in a checkout and elsewhere."""
     wanted = " ".join(f'"{package}"' for package in packages)
-    return f"Run: {'poetry add' if project_dir else 'pip install'} {wanted}"
+    return f"Run: poetry add {wanted} (outside a checkout: pip install {wanted})"
 
 
 class Estimator:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NoReturn
 
-from .. import ProjectError
-from . import ServeConfig
+from ..errors import ProjectError
+from ..package import Package
+from ..service import ServeConfig
 
 TICK = 0.25
 CRASHES = 5  # of workers that lived less than YOUNG seconds, one after the other
@@ -33,10 +34,12 @@ class Supervisor:
 
     def __init__(
         self,
+        package: Package,
         load: Callable[[], Any],
         configure: Callable[[], ServeConfig],
         violation: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._package = package
         self._load, self._configure, self._violation = load, configure, violation
         self._workers: dict[int, float] = {}  # process id to time of its start
         self._leaving: dict[int, float] = {}  # process id to the time when it is killed
@@ -64,13 +67,15 @@ class Supervisor:
             return
         with tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True) as shared:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
-            import_module(f"{__package__}.server")  # once, for all workers to share
+            import_module(f"{__package__}.worker")  # once, for all workers to share
             self._supervise(announce)
 
     def _server(self, parent: int | None = None) -> Any:
-        from .server import Server  # late: the metrics look for their folder on import
+        from .worker import Server  # late: the metrics look for their folder on import
 
-        return Server(self._model, self._settings, self._listening, self._violation, parent)
+        return Server(
+            self._package, self._model, self._settings, self._listening, self._violation, parent
+        )
 
     def _supervise(self, announce: Callable[[str], None]) -> None:
         # Signals are taken one at a time below, never in the middle of something.
