@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from serving import Service, service
 
-from poetry_ml_plugin import venv
+from poetry_ml_plugin.host import venv
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROWS = '[{"island": "Dream", "bill_length_mm": 49.5, "body_mass_g": 3800}]'

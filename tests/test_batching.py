@@ -16,7 +16,7 @@ from conftest import REPOSITORY
 
 def load() -> ModuleType:
     """The template's module: it needs the standard library only."""
-    path = REPOSITORY / "templates/project/src/example_model/service/batching.py"
+    path = REPOSITORY / "templates/project/src/example_model/_runtime/service/batching.py"
     spec = importlib.util.spec_from_file_location("batching", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

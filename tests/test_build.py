@@ -150,7 +150,7 @@ def test_broken_artifacts_are_neither_built_nor_published(
     assert not (copy / "dist").exists()
 
 
-def test_every_violation_is_named_at_once_with_its_mend(copy: Path, tmp_path: Path) -> None:
+def test_every_problem_is_named_at_once_with_a_hint(copy: Path, tmp_path: Path) -> None:
     artifacts = copy / "src/churn/artifacts"
     manifest = json.loads((copy / MANIFEST).read_text())
     entry = manifest["artifacts"]["model.onnx"]

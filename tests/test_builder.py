@@ -13,7 +13,7 @@ from poetry.core.masonry.builders.sdist import SdistBuilder
 from poetry.core.masonry.builders.wheel import WheelBuilder
 from poetry.masonry.builders import BUILD_FORMATS
 
-from poetry_ml_plugin import builder
+from poetry_ml_plugin.build import builders
 
 LARGE = (1 << 20) + 12345
 WHEEL, SDIST = "large-1.0-py3-none-any.whl", "large-1.0.tar.gz"
@@ -24,7 +24,7 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a large file that compresses, one that does not, and small ones."""
     monkeypatch.setenv("POETRY_VIRTUALENVS_CREATE", "false")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1600000000")
-    monkeypatch.setattr(builder, "LARGE", 1 << 20)
+    monkeypatch.setattr(builders, "LARGE", 1 << 20)
     package = tmp_path / "large/src/large"
     package.mkdir(parents=True)
     noise = random.Random(5)
@@ -47,7 +47,7 @@ def build(root: Path, dist: Path, stream: bool) -> None:
     """What `poetry build` does with the builders that the guard puts in for it."""
     from poetry.core.factory import Factory
 
-    take_out = builder.put_in(stream, None)
+    take_out = builders.put_in(stream, None)
     try:
         for kind in ("sdist", "wheel"):
             BUILD_FORMATS[kind](Factory().create_poetry(root)).build(dist)
@@ -101,7 +101,7 @@ def test_without_a_large_file_the_archives_are_poetrys_own(large: Path, tmp_path
 def test_poetry_build_streams_ml_projects_and_can_be_told_not_to(
     copy: Path, tmp_path: Path
 ) -> None:
-    (copy / "src/churn/lookup.bin").write_bytes(random.Random(1).randbytes(builder.LARGE))
+    (copy / "src/churn/lookup.bin").write_bytes(random.Random(1).randbytes(builders.LARGE))
 
     def way() -> int:
         poetry(
@@ -125,25 +125,25 @@ def test_poetry_build_streams_ml_projects_and_can_be_told_not_to(
 
 
 def test_a_poetry_that_is_not_known_builds_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert builder.is_known()
+    assert builders.is_known()
 
     def _add_file(self: object, wheel: object, full_path: Path, rel_path: Path) -> None:
         """A later poetry-core's, which does more."""
 
     with monkeypatch.context() as patch:
         patch.setattr(WheelBuilder, "_add_file", _add_file)
-        assert not builder.is_known()
-        builder.put_in(stream=True, sbom=None)
+        assert not builders.is_known()
+        builders.put_in(stream=True, sbom=None)
         assert {"sdist": SdistBuilder, "wheel": WheelBuilder} == BUILD_FORMATS
     with monkeypatch.context() as patch:
         patch.delattr(SdistBuilder, "build")
-        assert not builder.is_known()
+        assert not builders.is_known()
     with monkeypatch.context() as patch:
         patch.setitem(BUILD_FORMATS, "wheel", object)  # another plugin's
-        take_out = builder.put_in(stream=True, sbom=None)
+        take_out = builders.put_in(stream=True, sbom=None)
         assert BUILD_FORMATS["wheel"] is object
         take_out()
         assert BUILD_FORMATS["wheel"] is object
     with monkeypatch.context() as patch:
         patch.delattr("poetry.masonry.builders.BUILD_FORMATS")
-        builder.put_in(stream=True, sbom=None)()
+        builders.put_in(stream=True, sbom=None)()

@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 from conftest import poetry, run
 
-from poetry_ml_plugin import checks, deploy, git, project, readiness
+from poetry_ml_plugin import deploy
+from poetry_ml_plugin.audit import checks
+from poetry_ml_plugin.commands.check import every_check
+from poetry_ml_plugin.host import git
+from poetry_ml_plugin.project import pyproject
 
 HEROKU = {"deploy-heroku": "warning"}
 RENDER = {"deploy-render": "warning"}
-EVERY_TARGET = {f"deploy-{target}": "warning" for target in readiness.TARGETS}
+EVERY_TARGET = {f"deploy-{target}": "warning" for target in deploy.TARGETS}
 
 
 def replace(root: Path, name: str, old: str, new: str) -> None:
@@ -25,9 +29,9 @@ def replace(root: Path, name: str, old: str, new: str) -> None:
 
 
 def results(root: Path) -> dict[str, checks.Result]:
-    found = project.read(root)
+    found = pyproject.read(root)
     assert found is not None
-    return {result.check.id: result for result in checks.run(found, checks.CHECKS)}
+    return {result.check.id: result for result in checks.run(found, every_check())}
 
 
 def not_ok(found: dict[str, checks.Result]) -> dict[str, str]:
@@ -146,9 +150,9 @@ def test_each_check_finds_what_it_is_for_and_no_more(
     damage(copy)
     found = results(copy)
     assert not_ok(found) == expected | RENDER  # which builds what git tracks
-    violations = [violation for result in found.values() for violation in result.violations]
-    assert any(said in violation.what for violation in violations)
-    assert all(violation.mend for violation in violations)
+    problems = [problem for result in found.values() for problem in result.problems]
+    assert any(said in problem.message for problem in problems)
+    assert all(problem.hint for problem in problems)
 
 
 def test_a_large_file_in_git_is_a_warning_and_one_in_lfs_is_none(copy: Path) -> None:
@@ -162,16 +166,12 @@ def test_a_large_file_in_git_is_a_warning_and_one_in_lfs_is_none(copy: Path) -> 
     assert not_ok(results(copy)) == {}
 
 
-def test_every_target_is_checked() -> None:
-    assert list(readiness.TARGETS) == list(deploy.TARGETS)
-
-
 def test_render_wants_the_artifacts_in_git(copy: Path) -> None:
     git.init(copy)
     (copy / ".gitignore").write_text("*.onnx\n")
     run("git", "add", "--all", cwd=copy)
-    (found,) = results(copy)["deploy-render"].violations
-    assert found.what.startswith("git does not track src/churn/artifacts/model.onnx, and")
+    (found,) = results(copy)["deploy-render"].problems
+    assert found.message.startswith("git does not track src/churn/artifacts/model.onnx, and")
     run("git", "add", "--force", "src/churn/artifacts/model.onnx", cwd=copy)
     assert not_ok(results(copy)) == {}
 
@@ -181,7 +181,7 @@ def test_check_prints_a_table_or_json_and_ends_with_what_it_found(copy: Path) ->
     run("git", "add", "--all", cwd=copy)
     done = poetry("ml", "check", cwd=copy)
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [
-        ["ok", check.id] for check in checks.CHECKS
+        ["ok", check.id] for check in every_check()
     ]
     (copy / "Procfile").unlink()
     assert "warning  deploy-heroku" in poetry("ml", "check", cwd=copy / "src").stdout
@@ -189,8 +189,8 @@ def test_check_prints_a_table_or_json_and_ends_with_what_it_found(copy: Path) ->
     done = poetry("ml", "check", "--json", cwd=copy, code=1)
     (found,) = [each for each in json.loads(done.stdout) if each["id"] == "artifacts"]
     assert found["status"] == "error"
-    assert found["violations"][0]["what"] == "src/churn/artifacts/model.onnx is missing"
-    assert 'Run "poetry ml train"' in found["violations"][0]["mend"]
+    assert found["problems"][0]["message"] == "src/churn/artifacts/model.onnx is missing"
+    assert 'Run "poetry ml train"' in found["problems"][0]["hint"]
 
 
 def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
@@ -227,9 +227,7 @@ def test_what_cannot_be_mended_keeps_nothing_else_from_it(copy: Path) -> None:
 
 def test_checks_are_data_for_others(tmp_path: Path) -> None:
     """A deploy asks them without the console."""
-    ask = (
-        "import sys; from poetry_ml_plugin import checks, violations; print('cleo' in sys.modules)"
-    )
+    ask = "import sys; from poetry_ml_plugin.audit import checks, problems; print('cleo' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr == ""
     assert done.stdout == "False\n"

@@ -40,13 +40,13 @@ def tree(root: Path) -> str:
 
 
 SAID = (
-    "from pathlib import PurePosixPath as P; from poetry_ml_plugin import scaffold;"
-    "from poetry_ml_plugin.names import Names;"
-    "print(scaffold.plan(Names('churn', 'churn'), '3.12')[P('pyproject.toml')].content.decode())"
+    "from pathlib import PurePosixPath as P; from poetry_ml_plugin.template import render;"
+    "from poetry_ml_plugin.project.names import Names;"
+    "print(render.plan(Names('churn', 'churn'), '3.12')[P('pyproject.toml')].content.decode())"
 )
 SAID_OF_AN_OLDER_ONE = (
-    "from pathlib import Path; from poetry_ml_plugin import adopt, existing;"
-    "print(adopt.plan(existing.find(Path.cwd()), '3.12').after.decode())"
+    "from pathlib import Path; from poetry_ml_plugin.adopt import inspect, plan;"
+    "print(plan.plan(inspect.find(Path.cwd()), '3.12').after.decode())"
 )
 
 

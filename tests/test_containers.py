@@ -25,19 +25,17 @@ from conftest import REPOSITORY, poetry, run
 from kube import cluster
 from serving import Service
 
-from poetry_ml_plugin import project
-from poetry_ml_plugin.deploy import (
+from poetry_ml_plugin.deploy.container import (
     docker,
     files,
-    fly,
     kubernetes,
+    platforms,
     registry,
-    render,
-    sagemaker,
     values,
 )
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.project import Project
+from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.pyproject import Project
 
 CANARY = "canary-7f3a9b"
 DIGEST = "sha256:" + "ab" * 32
@@ -95,8 +93,8 @@ def small(tmp_path: Path) -> Project:
 
 def everything(found: Project, read: values.Values) -> files.Files:
     """All files of all targets."""
-    planned = {**docker.plan(found, read, nobody), **sagemaker.plan(read)}
-    planned |= {**render.plan(read), **fly.plan(read)}
+    planned = {**docker.plan(found, read, nobody), **platforms.plan(platforms.SAGEMAKER, read)}
+    planned |= {**platforms.plan(platforms.RENDER, read), **platforms.plan(platforms.FLY, read)}
     for flavour in FLAVOURS:
         planned |= kubernetes.plan(found.root, read, "ghcr.io/acme/churn:7", flavour)
     return planned
@@ -164,7 +162,7 @@ def test_one_set_of_values_reaches_every_file(small: Project) -> None:
 def test_a_hostile_project_file_is_refused(small: Project, old: str, new: str, said: str) -> None:
     (small.root / "pyproject.toml").write_text(PYPROJECT.replace(old, new))
     with pytest.raises(MLError) as raised:
-        found = project.find(small.root)
+        found = pyproject.find(small.root)
         docker.plan(found, values.read(found), nobody)
     assert said in str(raised.value)
 
@@ -325,7 +323,7 @@ def test_kubernetes_takes_the_manifests(small: Project, checkers: Path, version:
 def test_cloudformation_takes_the_template(small: Project, checkers: Path) -> None:
     lint = checkers / "cfn-lint"
     read = values.read(small)
-    put(small.root, sagemaker.plan(read))
+    put(small.root, platforms.plan(platforms.SAGEMAKER, read))
     assert run(lint, "sagemaker.yaml", cwd=small.root).stdout == ""
     path = small.root / "sagemaker.yaml"
     path.write_text(path.read_text().replace("InitialInstanceCount", "InstanceCount"))
@@ -493,7 +491,7 @@ def test_kubernetes_wants_an_image_first_and_one_that_can_be_pulled(small: Proje
 
 
 @pytest.mark.parametrize("target", ["render", "fly"])
-def test_a_platform_that_asks_nobody_gets_its_violations_said_here(
+def test_a_platform_that_asks_nobody_gets_its_problems_said_here(
     small: Project, target: str
 ) -> None:
     said = poetry("ml", "deploy", target, cwd=small.root).stdout

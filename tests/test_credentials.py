@@ -11,7 +11,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 from conftest import Churn, poetry, run
 
-from poetry_ml_plugin import credentials, exposure, packaging, project
+from poetry_ml_plugin.audit import credentials, leaks
+from poetry_ml_plugin.build import contents
+from poetry_ml_plugin.project import pyproject
 
 HEX = hashlib.sha256(b"planted").hexdigest()
 KEY = "".join(
@@ -71,7 +73,7 @@ def test_twenty_planted_credentials_are_caught_and_not_repeated(copy: Path) -> N
     done = poetry("ml", "check", "--json", cwd=copy, code=1)
     (found,) = [each for each in json.loads(done.stdout) if each["id"] == "credentials"]
     assert found["status"] == "error"
-    caught = [violation["what"] for violation in found["violations"]]
+    caught = [problem["message"] for problem in found["problems"]]
     for name, (_, secret) in PLANTED.items():
         assert [
             what for what in caught if what.startswith(f"{name} ") or what.startswith(f"{name},")
@@ -81,9 +83,9 @@ def test_twenty_planted_credentials_are_caught_and_not_repeated(copy: Path) -> N
 
 
 def test_the_generated_project_raises_no_alarm(churn: Churn, copy: Path) -> None:
-    found = project.read(churn.root)
+    found = pyproject.read(churn.root)
     assert found is not None
-    assert packaging.before(found) == []
+    assert contents.before(found) == []
     notebook = json.loads((copy / "notebooks/getting_started.ipynb").read_text())
     noise = random.Random(3).randbytes(200_000)
     outputs = [
@@ -167,25 +169,25 @@ def test_searching_takes_time_in_proportion_to_the_text() -> None:
 
 def test_only_files_that_git_would_take_are_looked_at(copy: Path) -> None:
     (copy / ".env").write_text("CHURN_API_KEY=abcdef123456\n")
-    found = project.read(copy)
+    found = pyproject.read(copy)
     assert found is not None
-    assert exposure.in_tree(found) == []  # without git nobody shares a file of this folder
+    assert leaks.in_tree(found) == []  # without git nobody shares a file of this folder
     nested = copy / "configs/prod/db.yaml"
     nested.parent.mkdir()
     nested.write_text("password: hunter2\n")
-    assert [v.what.split(",")[0] for v in exposure.in_tree(found)] == ["configs/prod/db.yaml"]
+    assert [v.message.split(",")[0] for v in leaks.in_tree(found)] == ["configs/prod/db.yaml"]
     nested.unlink()
     (copy / "src/churn/.netrc").write_text("machine example.org login ann password abc\n")
-    (violation,) = exposure.in_tree(found)
+    (problem,) = leaks.in_tree(found)
     assert (
-        violation.what == "src/churn/.netrc would be shipped"
+        problem.message == "src/churn/.netrc would be shipped"
     )  # Poetry asks git what to leave out
     run("git", "init", "--quiet", cwd=copy)
-    assert exposure.in_tree(found) == []  # and .gitignore names it
+    assert leaks.in_tree(found) == []  # and .gitignore names it
     (copy / "tests/key.pem").write_text("a key that a test needs")
     (copy / "data/raw/tokens.csv").write_text("token=abcdef123456\n")
-    assert exposure.in_tree(found) == []
+    assert leaks.in_tree(found) == []
     run("git", "add", "--force", ".env", cwd=copy)
-    (violation,) = exposure.in_tree(found)
-    assert violation.what.startswith(".env is in git")
-    assert violation.fix is None  # what git had once, others have
+    (problem,) = leaks.in_tree(found)
+    assert problem.message.startswith(".env is in git")
+    assert problem.fix is None  # what git had once, others have

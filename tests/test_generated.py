@@ -144,7 +144,7 @@ def test_what_a_file_lacks_another_source_may_give(churn: Churn, copy: Path) -> 
 
 def test_defaults_of_the_service_are_those_of_its_file(churn: Churn) -> None:
     ask = (
-        "import msgspec, churn.config as c; from churn.service import ServeConfig as S;"
+        "from churn import config as c; from churn._runtime.service import ServeConfig as S;"
         "assert c.load('serve', S, environ={}) == S(); print(sorted(S.__struct_fields__)); import yaml;"
         "print(sorted(yaml.safe_load(open('configs/serve.yaml'))))"
     )

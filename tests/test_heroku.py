@@ -28,14 +28,21 @@ from conftest import REPOSITORY, ROWS, Churn, poetry, run
 from fake_heroku import KEY, FakeHeroku, Fault, fake_heroku
 from poetry.console.application import Application
 
-from poetry_ml_plugin import project
-from poetry_ml_plugin.deploy import bundle, memory, preflight, symptoms, tarball, trial
-from poetry_ml_plugin.deploy.heroku import DeployError, Deployment, Source, Wish, app_name
-from poetry_ml_plugin.deploy.heroku_api import HerokuAPI, HerokuError
-from poetry_ml_plugin.deploy.heroku_app import App
-from poetry_ml_plugin.deploy.heroku_key import Secret, api_address, find_key
+from poetry_ml_plugin.deploy import memory
+from poetry_ml_plugin.deploy.heroku import bundle, preflight, smoke_test, symptoms, tarball
+from poetry_ml_plugin.deploy.heroku.api import HerokuAPI, HerokuError
+from poetry_ml_plugin.deploy.heroku.app import App
+from poetry_ml_plugin.deploy.heroku.deployment import (
+    DeployError,
+    Deployment,
+    DeployOptions,
+    Source,
+    app_name,
+)
+from poetry_ml_plugin.deploy.heroku.key import Secret, api_address, find_key
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.project import Project
+from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.pyproject import Project
 
 SECRET = "s3cret-value-that-nobody-prints"
 
@@ -54,14 +61,14 @@ def mine(churn: Churn, copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("VIRTUAL_ENV", str(churn.python.parents[1]))
     monkeypatch.setenv("PYTHONPATH", str(copy / "src"))
     # Tried once in a test: it takes a second, and each deploy would do it.
-    real, tried = trial.here, dict[Path, trial.Trial]()
+    real, tried = smoke_test.here, dict[Path, smoke_test.SmokeTest]()
 
-    def here(found: Project, env: Any) -> trial.Trial:
+    def here(found: Project, env: Any) -> smoke_test.SmokeTest:
         if found.root not in tried:
             tried[found.root] = real(found, env)
         return tried[found.root]
 
-    monkeypatch.setattr(trial, "here", here)
+    monkeypatch.setattr(smoke_test, "here", here)
     return copy
 
 
@@ -116,15 +123,15 @@ def an_api(fake: FakeHeroku, time: Time | None = None) -> HerokuAPI:
     return HerokuAPI(Secret(KEY, "a test"), fake.api, sleep=time.sleep, clock=time.clock)
 
 
-def deploy(fake: FakeHeroku, root: Path, paper: Paper | None = None, **wish: Any) -> str:
+def deploy(fake: FakeHeroku, root: Path, paper: Paper | None = None, **options: Any) -> str:
     """Deploy as the command does, without its waiting."""
-    found = project.find(root)
+    found = pyproject.find(root)
     api, clock = an_api(fake), Time()
     with (root.parent / "bundle.tgz").open("w+b") as file:
-        ready = preflight.prepare(found, wish.get("size", ""), file)
-        source = Source(file, ready.packed, ready.description, ready.trial.prediction)
-        wished = Wish(**{"app": "churn-test", **wish})
-        deployment = Deployment(api, paper or Paper(), wished, source, clock.sleep, clock.clock)
+        ready = preflight.prepare(found, options.get("size", ""), file)
+        source = Source(file, ready.packed, ready.description, ready.smoke_test.prediction)
+        asked = DeployOptions(**{"app": "churn-test", **options})
+        deployment = Deployment(api, paper or Paper(), asked, source, clock.sleep, clock.clock)
         return deployment.run(lambda name: None)
 
 
@@ -205,7 +212,7 @@ def test_a_deploy_ends_with_the_prediction_of_the_model_here(
     (packages,) = slug.bin.parent.glob("lib/*/site-packages")
     assert (packages / "falcon").exists()
     assert not (packages / "sklearn").exists()
-    assert memory.recall(project.find(deployed.root), "heroku") == {"app": "churn-test"}
+    assert memory.recall(pyproject.find(deployed.root), "heroku") == {"app": "churn-test"}
 
 
 def test_the_same_again_does_nothing(deployed: Deployed) -> None:
@@ -374,7 +381,7 @@ def test_a_service_that_asks_for_a_key_is_asked_with_it(fake: FakeHeroku, mine: 
     ],
 )
 def test_what_counts_as_the_same_prediction(here: Any, there: Any, same: bool) -> None:
-    assert trial.alike(here, there) is same
+    assert smoke_test.alike(here, there) is same
 
 
 def test_a_model_that_prints_is_deployed_without_a_comparison(fake: FakeHeroku, mine: Path) -> None:
@@ -481,14 +488,17 @@ def test_what_never_ran_is_not_taken_for_deployed(fake: FakeHeroku, mine: Path) 
 def test_a_service_that_predicts_otherwise_is_not_left_to_serve(
     fake: FakeHeroku, mine: Path
 ) -> None:
-    found = project.find(mine)
+    found = pyproject.find(mine)
     with (mine.parent / "bundle.tgz").open("w+b") as file:
         ready = preflight.prepare(found, "", file)
-        wrong = [{**ready.trial.prediction[0], "species": "Emu"}, *ready.trial.prediction[1:]]
+        wrong = [
+            {**ready.smoke_test.prediction[0], "species": "Emu"},
+            *ready.smoke_test.prediction[1:],
+        ]
         source = Source(file, ready.packed, "", wrong)
         clock = Time()
-        wish = Wish("churn-test")
-        deployment = Deployment(an_api(fake), Paper(), wish, source, clock.sleep, clock.clock)
+        options = DeployOptions("churn-test")
+        deployment = Deployment(an_api(fake), Paper(), options, source, clock.sleep, clock.clock)
         with pytest.raises(DeployError) as error:
             deployment.run(lambda name: None)
     assert error.value.exit_code == 5
@@ -712,11 +722,11 @@ def test_what_git_ignores_travels_if_it_is_an_artifact_and_a_link_out_does_not(
     (tmp_path / "outside").write_text(KEY)
     (mine / "link").symlink_to(tmp_path / "outside")
     run("git", "add", "link", cwd=mine)
-    planned = bundle.plan(project.find(mine), {})
+    planned = bundle.plan(pyproject.find(mine), {})
     assert "src/churn/artifacts/model.onnx" in planned.names
     assert not {"a.log", "link", "src/churn/new.py"} & planned.names
     assert any("src/churn/new.py" in note for note in planned.notes)
-    assert any("link is a link out" in violation.what for violation in planned.violations)
+    assert any("link is a link out" in problem.message for problem in planned.problems)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak in /proc")
@@ -727,7 +737,7 @@ def test_500_mb_are_packed_in_little_memory(tmp_path: Path) -> None:
         for _ in range(64):
             file.write(block)
     ask = (
-        "import re, sys; from pathlib import Path; from poetry_ml_plugin.deploy import bundle, tarball;"
+        "import re, sys; from pathlib import Path; from poetry_ml_plugin.deploy.heroku import bundle, tarball;"
         "m = bundle.Member('weights.bin', Path(sys.argv[1]));"
         "p = tarball.pack(bundle.Bundle((m,) * 8), open(sys.argv[2], 'wb'));"
         "peak = re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text());"
@@ -747,7 +757,7 @@ def test_the_same_files_make_the_same_tarball(mine: Path, tmp_path: Path) -> Non
             os.utime(path, (number, number))
         path = tmp_path / f"{number}.tgz"
         with path.open("wb") as file:
-            made.append(tarball.pack(bundle.plan(project.find(mine), {}), file))
+            made.append(tarball.pack(bundle.plan(pyproject.find(mine), {}), file))
     assert made[0] == made[1]
     assert made[0].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     with tarfile.open(path) as archive:
@@ -825,7 +835,7 @@ def test_open_opens_the_page(fake: FakeHeroku, mine: Path, monkeypatch: pytest.M
 def test_destroy_wants_the_name(fake: FakeHeroku, mine: Path) -> None:
     an_api(fake).post("/apps", {"name": "churn-test"})
     before = (mine / "pyproject.toml").read_text()
-    memory.remember(project.find(mine), "heroku", {"app": "churn-test"})
+    memory.remember(pyproject.find(mine), "heroku", {"app": "churn-test"})
     for words in ((), ("--confirm", "churn")):
         done = command(fake, "destroy", *words, cwd=mine, code=1)
         assert "Not destroyed" in done.stderr

@@ -23,8 +23,8 @@ import pytest
 from conftest import REPOSITORY, ROWS, Churn, poetry, run
 from serving import service
 
-from poetry_ml_plugin.deploy import docker
-from poetry_ml_plugin.project import Project
+from poetry_ml_plugin.deploy.container import docker
+from poetry_ml_plugin.project.pyproject import Project
 
 CANARY = "canary-2c81d0"
 # Where the index has no JSON pages, Poetry needs what reads the simple one; a user would say it like this.

@@ -20,9 +20,11 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 from serving import service
 from shapes import SHAPES
 
-from poetry_ml_plugin import additions, adopt, existing, requirements, scaffold, update
+from poetry_ml_plugin.adopt import inspect, plan
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.requirements import Dependency
+from poetry_ml_plugin.project import edit, requirements
+from poetry_ml_plugin.project.requirements import Dependency
+from poetry_ml_plugin.template import scaffold, update
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -58,9 +60,9 @@ def shape(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return root
 
 
-def adopted(root: Path) -> adopt.Plan:
-    todo = adopt.plan(existing.find(root), "3.11")
-    adopt.apply(todo)
+def adopted(root: Path) -> plan.Plan:
+    todo = plan.plan(inspect.find(root), "3.11")
+    plan.apply(todo)
     return todo
 
 
@@ -95,7 +97,7 @@ def test_what_is_there_stays_and_a_second_run_changes_nothing(shape: Path) -> No
     said = tomllib.loads(after["pyproject.toml"].decode())["tool"]["poetry-ml-plugin"]
     assert said["package"] == todo.names.package
     assert said["template-version"]
-    assert adopt.plan(existing.find(shape), "3.11").is_empty
+    assert plan.plan(inspect.find(shape), "3.11").is_empty
     assert adopted(shape).is_empty
     assert tree(shape) == after
 
@@ -158,9 +160,9 @@ def test_poetry_takes_the_dependencies_in_their_groups(shape: Path) -> None:
 
 
 def test_a_diff_is_what_git_applies(shape: Path) -> None:
-    todo = adopt.plan(existing.find(shape), "3.11")
+    todo = plan.plan(inspect.find(shape), "3.11")
     before = tree(shape)
-    patch = "".join(adopt.diff(todo)).encode()
+    patch = "".join(plan.diff(todo)).encode()
     assert tree(shape) == before
     options = ["--directory=apps/scoring"] if (shape.parents[1] / ".git").exists() else []
     command = ["git", "apply", "--whitespace=nowarn", *options]
@@ -181,7 +183,7 @@ def test_a_failure_leaves_the_project_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = lay_out(tmp_path, SHAPES["standard"])
-    todo = adopt.plan(existing.find(root), "3.11")
+    todo = plan.plan(inspect.find(root), "3.11")
     before = tree(root)
 
     def full(source: Path, target: Path) -> None:
@@ -190,11 +192,11 @@ def test_a_failure_leaves_the_project_as_it_was(
     with monkeypatch.context() as patched:
         patched.setattr(scaffold, "_rewrite", full)
         with pytest.raises(MLError, match="No space left"):
-            adopt.apply(todo)
+            plan.apply(todo)
     assert tree(root) == before
     (root / "pyproject.toml").write_text("# changed\n", encoding="utf-8")
     with pytest.raises(MLError, match="has changed meanwhile"):
-        adopt.apply(todo)
+        plan.apply(todo)
     assert not (root / "Procfile").exists()
 
 
@@ -212,7 +214,7 @@ def test_a_failure_leaves_the_project_as_it_was(
 def test_what_cannot_be_added_to_is_told_so(tmp_path: Path, toml: str, said: str) -> None:
     lay_out(tmp_path, {"pyproject.toml": toml})
     with pytest.raises(MLError, match=said):
-        adopt.plan(existing.find(tmp_path), "3.11")
+        plan.plan(inspect.find(tmp_path), "3.11")
     assert tree(tmp_path).keys() == {"pyproject.toml"}
 
 
@@ -384,8 +386,8 @@ def test_whisks_dependencies_come_along_in_their_groups(whisk: Path) -> None:
     }
     wheel = built(whisk)
     assert wheel["wheel/churn_model/artifacts/model.pkl"] == STUB
-    assert "wheel/churn_model_ml/service/app.py" in wheel
-    assert adopt.plan(existing.find(whisk), "3.11").is_empty
+    assert "wheel/churn_model_ml/_runtime/service/app.py" in wheel
+    assert plan.plan(inspect.find(whisk), "3.11").is_empty
 
 
 def test_whisks_model_is_served_unchanged(whisk: Path, churn: Churn, tmp_path: Path) -> None:
@@ -461,7 +463,7 @@ def test_a_dependency_is_written_as_each_table_wants_it(
     ],
 )
 def test_an_array_grows_as_it_is_written(before: str, after: str | None) -> None:
-    longer = additions.extend(before.encode(), {"a": [2]}).decode()
+    longer = edit.extend(before.encode(), {"a": [2]}).decode()
     assert tomllib.loads(longer)["a"] == [*tomllib.loads(before)["a"], 2]
     if after is not None:
         assert longer.rstrip() == after.rstrip()

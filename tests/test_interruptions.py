@@ -18,10 +18,11 @@ import pytest
 from conftest import poetry
 from poetry.console.application import Application
 
-from poetry_ml_plugin import platforms, scaffold, staging, update, venv
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.names import Names
-from poetry_ml_plugin.scaffold import File
+from poetry_ml_plugin.host import platforms, staging, venv
+from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.template import render, scaffold, update
+from poetry_ml_plugin.template.render import File
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="makes its many processes quickly, by forking"
@@ -70,7 +71,7 @@ def whole(root: Path) -> bool:
         if path.is_file()
     }
     own = Names("churn", root.name.replace("-", "_"))
-    return found == update.remember(scaffold.plan(own, venv.preferred_python())).keys()
+    return found == update.remember(render.plan(own, venv.preferred_python())).keys()
 
 
 def test_a_hundred_interruptions_leave_no_half_project(tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ def test_into_adds_only_what_is_missing(tmp_path: Path) -> None:
     for name, content in mine.items():
         assert (root / name).read_text() == content
     found = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
-    files = update.remember(scaffold.plan(Names("churn", "churn"), "3.12"))
+    files = update.remember(render.plan(Names("churn", "churn"), "3.12"))
     planned = {str(name) for name in files}
     assert found == mine.keys() | {name for name in planned if not name.startswith("tests/")}
     done = poetry("ml", "new", "churn", "--into", *BARE, cwd=tmp_path, code=1)

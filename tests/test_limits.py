@@ -21,8 +21,9 @@ from serving import Service, service
 BODY = f'{{"data": {ROWS}}}'.encode()
 SLEEPY = """
 import os, sys, time
-from churn.service import ServeConfig
-from churn.service.workers import Supervisor
+from churn import package
+from churn._runtime.service import ServeConfig
+from churn._runtime.server.supervisor import Supervisor
 class Sleepy:
     batch = False
     def predict(self, data: list[float]) -> list[float]:
@@ -30,7 +31,7 @@ class Sleepy:
         return data
 settings = dict(pair.split("=") for pair in sys.argv[1:])
 import msgspec
-supervisor = Supervisor(Sleepy, lambda: msgspec.convert({"port": 0, "workers": 1, **settings}, ServeConfig, strict=False))
+supervisor = Supervisor(package, Sleepy, lambda: msgspec.convert({"port": 0, "workers": 1, **settings}, ServeConfig, strict=False))
 supervisor.run(lambda url: print("Serving at", url, flush=True))
 """
 

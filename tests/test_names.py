@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from poetry_ml_plugin import names
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.names import Names
+from poetry_ml_plugin.project import names
+from poetry_ml_plugin.project.names import Names
 
 TAKEN = [
     ("churn", "churn", "churn"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import ROWS, Churn, poetry, run
 
-from poetry_ml_plugin import platforms
+from poetry_ml_plugin.host import platforms
 
 BARE = ("--no-install", "--no-git")
 GIT_FREE = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")

@@ -13,14 +13,15 @@ import pytest
 from conftest import REPOSITORY, Churn, poetry, run
 from test_update import PYPROJECT, fill, git
 
-from poetry_ml_plugin import project, scaffold, templates
-from poetry_ml_plugin.commands import template as command
+from poetry_ml_plugin.commands import template_check as command
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.names import Names
-from poetry_ml_plugin.project import Project
+from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.project.pyproject import Project
+from poetry_ml_plugin.template import find, render, scaffold
 
 CHURN = Names("churn", "churn")
-SAMPLES = [name for name in templates.SHIPPED if name != templates.DEFAULT]
+SAMPLES = [name for name in find.SHIPPED if name != find.DEFAULT]
 SMALL = {
     "pyproject.toml": PYPROJECT.format(version="1"),
     "src/our_model/__init__.py": "",
@@ -48,14 +49,14 @@ def identity(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "ann@example.org")
 
 
-def get(word: str, start: Path) -> scaffold.Template:
-    return templates.get(word, start, start)
+def get(word: str, start: Path) -> render.Template:
+    return find.get(word, start, start)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_trains_and_passes_its_own_checks(churn: Churn, tmp_path: Path, name: str) -> None:
     root = tmp_path / "churn"
-    scaffold.write(scaffold.plan(CHURN, "3.10", template=get(name, tmp_path)), root)
+    scaffold.write(render.plan(CHURN, "3.10", template=get(name, tmp_path)), root)
     env = {"PYTHONPATH": str(root / "src")}
     run(churn.python, "-m", "churn", "train", cwd=root, env=env)
     run(churn.python, "-m", "churn", "evaluate", cwd=root, env=env)
@@ -68,7 +69,7 @@ def test_a_sample_trains_and_passes_its_own_checks(churn: Churn, tmp_path: Path,
 
 
 def requirements(root: Path) -> set[str]:
-    document = project.load(root / "pyproject.toml").unwrap()
+    document = pyproject.load(root / "pyproject.toml").unwrap()
     groups = document["tool"]["poetry"]["group"].values()
     in_groups = {f"{k} {v}" for group in groups for k, v in group["dependencies"].items()}
     return {*document["project"]["dependencies"], *in_groups}
@@ -78,7 +79,7 @@ def requirements(root: Path) -> set[str]:
 def test_a_sample_shares_all_but_what_is_the_users_with_the_default(
     tmp_path: Path, name: str
 ) -> None:
-    own = scaffold.template_dir(name)
+    own = render.template_dir(name)
     theirs = {
         PurePosixPath("data.py"),
         PurePosixPath("models/model.py"),
@@ -87,8 +88,8 @@ def test_a_sample_shares_all_but_what_is_the_users_with_the_default(
     package = own / "src/example_model"
     found = {PurePosixPath(p.relative_to(package)) for p in package.rglob("*.py")}
     assert found == theirs
-    files = scaffold.plan(CHURN, "3.10", template=get(name, tmp_path))
-    assert PurePosixPath("src/churn/service/app.py") in files
+    files = render.plan(CHURN, "3.10", template=get(name, tmp_path))
+    assert PurePosixPath("src/churn/_runtime/service/app.py") in files
     assert PurePosixPath("data/raw/penguins.csv") not in files
     for path, file in files.items():
         assert b"penguin" not in file.content.lower(), path
@@ -121,7 +122,7 @@ def test_a_word_that_cannot_be_replaced_is_named(tmp_path: Path) -> None:
     fill(tmp_path / "t", dict(SMALL))
     (tmp_path / "t/model.bin").write_bytes(b"\xff our_model")
     with pytest.raises(MLError, match=r"still hold the template's word: model\.bin"):
-        command.render(get("t", tmp_path), Project(tmp_path / "p", "quite_another_name"))
+        command.write(get("t", tmp_path), Project(tmp_path / "p", "quite_another_name"))
 
 
 def test_a_folder_that_is_no_template_hears_all_reasons_at_once(tmp_path: Path) -> None:
@@ -174,7 +175,7 @@ def test_a_description_is_replaced_where_it_is_one(tmp_path: Path) -> None:
     fill(tmp_path / "t", {**SMALL, "pyproject.toml": text})
     readme = "# Churning\r\n\r\nchurn\r\n\r\ncaf\u00e9, a churn of 3 %\r\n"
     (tmp_path / "t/README.md").write_bytes(readme.encode("latin-1"))
-    files = scaffold.plan(CHURN, "3.12", "Who leaves", get("t", tmp_path))
+    files = render.plan(CHURN, "3.12", "Who leaves", get("t", tmp_path))
     expected = readme.replace("\r\nchurn\r\n", "\r\nWho leaves\r\n").encode("latin-1")
     assert files[PurePosixPath("README.md")].content == expected
 
@@ -183,9 +184,9 @@ def test_a_template_may_extend_the_default_one(tmp_path: Path) -> None:
     text = SMALL["pyproject.toml"].replace("our_model", "example_model")
     lines = 'extends = "project"\nwithout = ["Procfile"{}]\n'
     fill(tmp_path / "t", {"pyproject.toml": text + lines.format(""), "NOTICE": "example-model\n"})
-    files = scaffold.plan(CHURN, "3.12", template=get("t", tmp_path))
+    files = render.plan(CHURN, "3.12", template=get("t", tmp_path))
     assert files[PurePosixPath("NOTICE")].content == b"churn\n"
-    assert PurePosixPath("src/churn/service/app.py") in files
+    assert PurePosixPath("src/churn/_runtime/service/app.py") in files
     assert PurePosixPath("Procfile") not in files
     fill(tmp_path / "t", {"pyproject.toml": text + lines.format(', "no/such"')})
     with pytest.raises(MLError, match="without names no/such"):
@@ -195,16 +196,16 @@ def test_a_template_may_extend_the_default_one(tmp_path: Path) -> None:
 def test_a_folder_that_is_called_like_a_sample_is_not_trusted_for_it(tmp_path: Path) -> None:
     fill(tmp_path / "text", dict(SMALL))
     template = get("./text", tmp_path)
-    assert templates.foreign(template)
+    assert find.foreign(template)
     assert template.source == "./text"
     assert get(template.source, tmp_path) == template
-    assert not templates.foreign(get("text", tmp_path))
+    assert not find.foreign(get("text", tmp_path))
 
 
 def test_a_link_within_the_template_is_what_it_leads_to(tmp_path: Path) -> None:
     fill(tmp_path / "t", dict(SMALL))
     (tmp_path / "t/AGAIN.md").symlink_to("README.md")
-    files = scaffold.plan(CHURN, "3.12", template=get("t", tmp_path))
+    files = render.plan(CHURN, "3.12", template=get("t", tmp_path))
     assert files[PurePosixPath("AGAIN.md")].content == b"# churn\n"
 
 

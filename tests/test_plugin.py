@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, poetry, run
 
-from poetry_ml_plugin import project, venv
+from poetry_ml_plugin.host import venv
+from poetry_ml_plugin.project import edit
 
 ACTIVATE = """
 import sys
@@ -54,7 +55,9 @@ def test_an_unknown_command_gets_a_suggestion(tmp_path: Path, typed: str, meant:
     assert meant in done.stderr
 
 
-@pytest.mark.parametrize("module", ["commands/__init__.py", "commands/command.py", "errors.py"])
+@pytest.mark.parametrize(
+    "module", ["commands/__init__.py", "commands/base/command.py", "errors.py"]
+)
 def test_a_broken_plugin_does_not_break_poetry(tmp_path: Path, module: str) -> None:
     shutil.copytree(REPOSITORY / "poetry_ml_plugin", tmp_path / "poetry_ml_plugin")
     (tmp_path / "poetry_ml_plugin" / module).write_text("import no_such_module\n")
@@ -143,10 +146,10 @@ def test_pyproject_is_amended_where_it_must_be_and_nowhere_else(tmp_path: Path, 
     path = tmp_path / "pyproject.toml"
     path.write_bytes(before.encode())
     path.chmod(0o640)
-    project.amend(tmp_path, {("tool", "a", "z"): 2})
+    edit.amend(tmp_path, {("tool", "a", "z"): 2})
     after = before.replace(f"# one{newline}", f"# one{newline}z = 2{newline}")
     assert path.read_bytes().decode() == after
-    project.amend(tmp_path, {("tool", "a", "z"): None})
+    edit.amend(tmp_path, {("tool", "a", "z"): None})
     assert path.read_bytes().decode() == before
     assert path.stat().st_mode & 0o777 == 0o640
     assert [found.name for found in tmp_path.iterdir()] == ["pyproject.toml"]

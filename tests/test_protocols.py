@@ -248,7 +248,7 @@ def test_metrics_count_across_workers(served: Service) -> None:
 
 def test_predictions_are_counted_by_words_and_whole_numbers(churn: Churn) -> None:
     ask = """
-from churn.service.metrics import Metrics
+from churn._runtime.service.metrics import Metrics
 metrics = Metrics("churn", "1")
 for answers in (["a", "b", "a"], [7, True], [0.5, [1]]):
     metrics.predictions(answers)

@@ -14,7 +14,8 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packaging.utils import canonicalize_name
 
-from poetry_ml_plugin import lock, sbom
+from poetry_ml_plugin.build import sbom
+from poetry_ml_plugin.project import lock
 
 NAME = "churn-0.1.0.dist-info/sboms/churn.cdx.json"
 

@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from poetry_ml_plugin import project, scaffold
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.names import Names
-from poetry_ml_plugin.scaffold import File
+from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.template import render, scaffold
+from poetry_ml_plugin.template.render import File
 
 CHURN = Names("churn-rate", "churn_rate")
 
@@ -21,14 +22,14 @@ def text(files: dict[PurePosixPath, File], name: str) -> str:
 
 
 def test_no_word_of_the_template_remains() -> None:
-    for name, file in scaffold.plan(CHURN, "3.12").items():
+    for name, file in render.plan(CHURN, "3.12").items():
         assert "example" not in name.name
         for word in (b"example_model", b"example-model", b"EXAMPLE_MODEL"):
             assert word not in file.content, name
 
 
 def test_a_project_has_the_layout_and_at_most_40_files() -> None:
-    files = scaffold.plan(CHURN, "3.12")
+    files = render.plan(CHURN, "3.12")
     assert len(files) <= 40
     folders = {str(parent) for name in files for parent in name.parents}
     package = "src/churn_rate"
@@ -40,33 +41,33 @@ def test_a_project_has_the_layout_and_at_most_40_files() -> None:
 
 
 def test_the_interpreter_is_named_where_it_counts() -> None:
-    files = scaffold.plan(CHURN, "3.12")
+    files = render.plan(CHURN, "3.12")
     assert text(files, ".python-version") == "3.12\n"
     assert 'requires-python = ">=3.12"' in text(files, "pyproject.toml")
     assert "Python 3.12 or newer" in text(files, "README.md")
 
 
 def test_a_description_is_put_where_it_is_read() -> None:
-    files = scaffold.plan(CHURN, "3.12", 'Says "who"\nleaves')
+    files = render.plan(CHURN, "3.12", 'Says "who"\nleaves')
     assert r'description = "Says \"who\" leaves"' in text(files, "pyproject.toml")
     assert '\nSays "who" leaves\n' in text(files, "README.md")
 
 
 def test_comments_of_the_template_stay() -> None:
-    assert "# The trained artifacts travel" in text(scaffold.plan(CHURN, "3.12"), "pyproject.toml")
+    assert "# The trained artifacts travel" in text(render.plan(CHURN, "3.12"), "pyproject.toml")
 
 
 def test_training_the_template_in_place_does_not_reach_new_projects(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     template = tmp_path / "project"
-    scaffold.write(scaffold.plan(scaffold.TEMPLATE, "3.12"), template)
+    scaffold.write(render.plan(render.TEMPLATE, "3.12"), template)
     for name in ("src/example_model/artifacts/model.onnx", "poetry.lock", ".venv/bin/python"):
         (template / name).parent.mkdir(parents=True, exist_ok=True)
         (template / name).write_text("left over")
-    before = scaffold.plan(CHURN, "3.12").keys()
-    monkeypatch.setattr(scaffold, "template_dir", lambda: template)
-    assert scaffold.plan(CHURN, "3.12").keys() == before
+    before = render.plan(CHURN, "3.12").keys()
+    monkeypatch.setattr(render, "template_dir", lambda: template)
+    assert render.plan(CHURN, "3.12").keys() == before
 
 
 def test_write_makes_just_these_files(tmp_path: Path) -> None:
@@ -81,9 +82,7 @@ def test_write_makes_just_these_files(tmp_path: Path) -> None:
 def test_write_fills_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     before = (tmp_path / "new").stat()
-    scaffold.write(
-        {PurePosixPath("a"): File(b"x"), scaffold.PYPROJECT: File(b"")}, tmp_path / "new"
-    )
+    scaffold.write({PurePosixPath("a"): File(b"x"), render.PYPROJECT: File(b"")}, tmp_path / "new")
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"a", "pyproject.toml"}
     assert os.path.samestat((tmp_path / "new").stat(), before)  # a shell that is in it stays there
 
@@ -119,8 +118,8 @@ def test_a_read_only_place_is_named() -> None:
 def test_find_looks_upwards(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.poetry-ml-plugin]\npackage = "churn"\n')
     (tmp_path / "a/b").mkdir(parents=True)
-    found = project.find(tmp_path / "a/b")
-    assert found == project.Project(tmp_path, "churn")
+    found = pyproject.find(tmp_path / "a/b")
+    assert found == pyproject.Project(tmp_path, "churn")
     assert found.artifacts_dir == tmp_path / "src/churn/artifacts"
 
 
@@ -141,5 +140,5 @@ def test_what_is_no_ml_project_is_told_what_to_do(
     if toml is not None:
         (tmp_path / "pyproject.toml").write_text(toml)
     with pytest.raises(MLError) as refusal:
-        project.find(tmp_path)
+        pyproject.find(tmp_path)
     assert said in str(refusal.value)

@@ -94,7 +94,7 @@ def load(
 ) -> str:
     """The API keys that a configuration gives, or what it is refused for."""
     script = (
-        "import sys; from churn import ProjectError, config; from churn.service import ServeConfig\n"
+        "import sys; from churn import ProjectError, config; from churn._runtime.service import ServeConfig\n"
         "given = dict(word.split('=', 1) for word in sys.argv[1:])\n"
         "try: print(config.load('serve', ServeConfig, given).api_keys.reveal())\n"
         "except ProjectError as error: sys.exit(str(error))"
@@ -259,8 +259,8 @@ def test_keys_from_vault_open_the_service_and_a_file_of_keys_is_read_again(
 
 MASKED = """
 import json, pickle, msgspec, traceback
-from churn.config import Secret, plain
-from churn.service import ServeConfig
+from churn._runtime.config import Secret, plain
+from churn._runtime.service import ServeConfig
 settings = ServeConfig(api_keys=Secret("CANARY"))
 print(settings, repr(settings.api_keys), f"{settings.api_keys:}", "%s" % settings.api_keys)
 print(json.dumps(plain(settings)), json.dumps(settings.api_keys, default=str))

@@ -16,13 +16,14 @@ from serving import service
 
 SLOW = """
 import time
-from churn.service import ServeConfig
-from churn.service.workers import Supervisor
+from churn import package
+from churn._runtime.service import ServeConfig
+from churn._runtime.server.supervisor import Supervisor
 class Slow:
     def predict(self, data):
         time.sleep(data)
         return data
-supervisor = Supervisor(Slow, lambda: ServeConfig(port=0, workers=2))
+supervisor = Supervisor(package, Slow, lambda: ServeConfig(port=0, workers=2))
 supervisor.run(lambda url: print("Serving at", url, flush=True))
 """
 
@@ -111,7 +112,7 @@ def test_the_platform_says_the_port(churn: Churn) -> None:
 
 def test_serving_imports_no_training_library(churn: Churn) -> None:
     ask = (
-        "import sys; from churn.service.server import Server; from churn.models.model import Model;"
+        "import sys; from churn import package; from churn._runtime.server.worker import Server; from churn.models.model import Model;"
         "Model(); print(sorted({'pandas', 'sklearn', 'skl2onnx'} & set(sys.modules)))"
     )
     assert run(churn.python, "-c", ask, cwd=churn.root).stdout == "[]\n"

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from conftest import REPOSITORY, poetry, run
 
-from poetry_ml_plugin import scaffold
+from poetry_ml_plugin.template import render
 
 COUNT = (
-    "from poetry_ml_plugin import scaffold; from poetry_ml_plugin.names import Names;"
-    "print(*scaffold.plan(Names('churn', 'churn'), '3.12'))"
+    "from poetry_ml_plugin.template import render; from poetry_ml_plugin.project.names import Names;"
+    "print(*render.plan(Names('churn', 'churn'), '3.12'))"
 )
 
 
@@ -41,5 +41,5 @@ def test_wheel_and_wheel_from_sdist_carry_what_a_checkout_has(tmp_path: Path, wh
 
 
 def test_the_checkout_is_where_an_editable_install_looks() -> None:
-    assert scaffold.template_dir() == REPOSITORY / "templates/project"
-    assert PurePosixPath("Procfile") in scaffold.plan(scaffold.TEMPLATE, "3.12")
+    assert render.template_dir() == REPOSITORY / "templates/project"
+    assert PurePosixPath("Procfile") in render.plan(render.TEMPLATE, "3.12")

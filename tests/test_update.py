@@ -12,10 +12,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 from conftest import poetry, run
 
-from poetry_ml_plugin import adopt, existing, project, scaffold, templates, update
+from poetry_ml_plugin.adopt import inspect, plan
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.names import Names
-from poetry_ml_plugin.scaffold import File
+from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.template import find, render, scaffold, update
+from poetry_ml_plugin.template.render import File
 
 BASE = str(update.BASE)
 LINES = "".join(f"line {n} of our_model\n" for n in range(1, 31))
@@ -392,16 +394,21 @@ def test_the_plugins_own_template_is_merged_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = Names("churn", "churn")
-    shipped = templates.get("text", tmp_path, tmp_path)
-    path = PurePosixPath("src/example_model/service/server.py")
+    shipped = find.get("text", tmp_path, tmp_path)
+    path = PurePosixPath("src/example_model/_runtime/server/worker.py")
     before = {**shipped.files, path: File(b"# as it was\n" + shipped.files[path].content)}
-    older = scaffold.Template(before, shipped.names, shipped.source)
+    older = render.Template(before, shipped.names, shipped.source)
     root = tmp_path / "churn"
-    scaffold.write(update.remember(scaffold.plan(names, "3.12", "Mine", older)), root)
+    scaffold.write(update.remember(render.plan(names, "3.12", "Mine", older)), root)
     commit(root)
     merged(root)
-    assert (root / "src/churn/service/server.py").read_bytes() == shipped.files[path].content
-    assert set(status(root).splitlines()) == {f"M  {BASE}", "M  src/churn/service/server.py"}
+    assert (root / "src/churn/_runtime/server/worker.py").read_bytes() == shipped.files[
+        path
+    ].content
+    assert set(status(root).splitlines()) == {
+        f"M  {BASE}",
+        "M  src/churn/_runtime/server/worker.py",
+    }
     monkeypatch.setattr("importlib.metadata.version", lambda name: "0.0.1")
     with pytest.raises(MLError, match="poetry self update"):
         update.plan(root)
@@ -422,31 +429,29 @@ def test_a_git_that_is_too_old_is_named(place: Path, tmp_path: Path) -> None:
 
 
 def test_an_unpacked_base_is_what_was_packed(tmp_path: Path) -> None:
-    files = scaffold.plan(Names("churn", "churn"), "3.12")
+    files = render.plan(Names("churn", "churn"), "3.12")
     packed = update.remember(files)[update.BASE].content
     assert packed == update.remember(files)[update.BASE].content
     unpacked = update._unpack(packed, tmp_path)
     assert unpacked == {p: f for p, f in files.items() if p.parts[0] != "data"}
-    assert project.TOOL in unpacked[PurePosixPath("pyproject.toml")].content.decode()
+    assert pyproject.TOOL in unpacked[PurePosixPath("pyproject.toml")].content.decode()
 
 
 def test_a_project_of_init_is_updated(tmp_path: Path) -> None:
     root = tmp_path / "scoring"
     own = '[project]\nname = "scoring"  # ours\nversion = "3"\nrequires-python = ">=3.10"\n'
     fill(root, {"pyproject.toml": own, "README.md": "Ours.\n", "scoring.py": ""})
-    todo = adopt.plan(existing.find(root), "3.11")
-    adopt.apply(todo)
-    section = project.load(root / "pyproject.toml")["tool"][project.TOOL]
+    todo = plan.plan(inspect.find(root), "3.11")
+    plan.apply(todo)
+    section = pyproject.load(root / "pyproject.toml")["tool"][pyproject.TOOL]
     version = f'template-version = "{section["template-version"]}"'
-    rendered = scaffold.plan(todo.names, "3.11")
-    changed = PurePosixPath("src", todo.names.package, "service/batching.py")
+    rendered = render.plan(todo.names, "3.11")
+    changed = PurePosixPath("src", todo.names.package, "_runtime/service/batching.py")
     older = dict(rendered)
     older[changed] = File(rendered[changed].content.replace(b"Predict for many", b"Guess for some"))
     older[PurePosixPath("README.md")] = File(b"# Older\n")
-    older[scaffold.PYPROJECT] = File(
-        rendered[scaffold.PYPROJECT].content.replace(
-            version.encode(), b'template-version = "0.0.1"'
-        )
+    older[render.PYPROJECT] = File(
+        rendered[render.PYPROJECT].content.replace(version.encode(), b'template-version = "0.0.1"')
     )
     text = (root / "pyproject.toml").read_text()
     assert version in text

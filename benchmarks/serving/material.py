@@ -16,7 +16,8 @@ from formats import Answer
 from servers import LIMIT, Server
 from venvs import InstallError, Venv
 
-from poetry_ml_plugin import names, project, scaffold
+from poetry_ml_plugin.project import names, pyproject
+from poetry_ml_plugin.template import render, scaffold
 
 APPS = Path(__file__).resolve().parent / "apps"
 MODELS = ("forest", "logistic")
@@ -83,13 +84,13 @@ def prepare(folder: Path, servers: Iterable[Server]) -> Material:
 def write_project(target: Path, kind: str) -> None:
     """A project as `poetry ml new` makes it, with the model of the benchmark in it."""
     shutil.rmtree(target, ignore_errors=True)
-    scaffold.write(scaffold.plan(names.Names("bench", "bench"), PYTHON), target)
+    scaffold.write(render.plan(names.Names("bench", "bench"), PYTHON), target)
     shutil.copyfile(APPS / f"ours_{kind}.py", target / "src" / "bench" / "models" / "model.py")
 
 
 def make_ours(venv: Venv, target: Path) -> None:
     """The environment of the generated projects: their own dependencies, and what trains here."""
-    content = project.load(target / "pyproject.toml").unwrap()
+    content = pyproject.load(target / "pyproject.toml").unwrap()
     wishes = [re.sub(r"[ ()]", "", wish) for wish in content["project"]["dependencies"]]
     try:
         venvs.make(venv, [*wishes, *venvs.OURS])

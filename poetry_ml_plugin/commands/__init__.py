@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from poetry.console.application import Application
 
 COMMANDS = {
-    "ml": "root:Root",
-    "ml new": "scaffold:New",
+    "ml": "ml:Root",
+    "ml new": "new:New",
     "ml init": "init:Init",
     "ml update": "update:Update",
     "ml add": "add:Add",
-    "ml template check": "template:Check",
-    "ml train": "run:Train",
-    "ml evaluate": "run:Evaluate",
-    "ml predict": "run:Predict",
-    "ml serve": "run:Serve",
+    "ml template check": "template_check:Check",
+    "ml train": "train:Train",
+    "ml evaluate": "evaluate:Evaluate",
+    "ml predict": "predict:Predict",
+    "ml serve": "serve:Serve",
     "ml check": "check:Check",
     "ml deploy": "deploy:Deploy",
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from cleo.helpers import argument
 
-from poetry_ml_plugin import extras, project
-from poetry_ml_plugin.commands.command import MLCommand, escape
+from poetry_ml_plugin.commands.base.command import MLCommand, escape
+from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.template import extras
 
 
 class Add(MLCommand):
@@ -15,8 +16,8 @@ class Add(MLCommand):
     help = "\n".join(f"  <c1>{name:<13}</c1> {what}" for name, what in extras.EXTRAS.items())
 
     def act(self) -> int:
-        found = project.find(self.folder)
-        files = extras.plan(found, self.argument("what"))
+        project = pyproject.find(self.folder)
+        files = extras.plan(project, self.argument("what"))
         extras.write(files)
         for path in files:
             self.line(f"  <info>added</info> {escape(str(path))}")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from cleo.helpers import option
 
-from poetry_ml_plugin import checks, project
-from poetry_ml_plugin.checks import Result
-from poetry_ml_plugin.commands.command import MLCommand, escape
+from poetry_ml_plugin import deploy
+from poetry_ml_plugin.audit import checks
+from poetry_ml_plugin.audit.checks import Result
+from poetry_ml_plugin.build import contents
+from poetry_ml_plugin.commands.base.command import MLCommand, escape
+from poetry_ml_plugin.deploy import readiness
+from poetry_ml_plugin.project import pyproject
 
 STYLES = {"ok": "success", "warning": "comment", "error": "error"}
 
@@ -24,17 +29,17 @@ class Check(MLCommand):
     help = "Ends with 1 where something is wrong. Warnings are worth knowing, and end with 0."
 
     def act(self) -> int:
-        found = project.find(self.folder)
-        results = checks.run(found, checks.CHECKS)
+        project = pyproject.find(self.folder)
+        results = checks.run(project, every_check())
         if self.option("fix") and (tried := checks.fix(results)):
-            for violation, fault in tried:
+            for problem, fault in tried:
                 said = (
-                    f"Not mended: {violation.what}: {fault}"
+                    f"Not mended: {problem.message}: {fault}"
                     if fault
-                    else f"Mended: {violation.what}"
+                    else f"Mended: {problem.message}"
                 )
                 self.line_error(escape(said))
-            results = checks.run(project.find(self.folder), checks.CHECKS)
+            results = checks.run(pyproject.find(self.folder), every_check())
         if self.option("json"):
             self.line(escape(json.dumps(_data(results), indent=2)))
         else:
@@ -50,14 +55,28 @@ class Check(MLCommand):
             self.line(
                 f"<{style}>{result.status:<8}</> <c1>{id_:<{width}}</> {escape(result.check.title)}"
             )
-            for violation in result.violations:
-                if violation.what not in said:
-                    self.line(f"{'':{width + 10}}{escape(violation.what)}.")
-                    self.line(f"{'':{width + 12}}{escape(violation.mend)}")
-                said.add(violation.what)
-        if any(violation.fix for result in results for violation in result.violations):
+            for problem in result.problems:
+                if problem.message not in said:
+                    self.line(f"{'':{width + 10}}{escape(problem.message)}.")
+                    self.line(f"{'':{width + 12}}{escape(problem.hint)}")
+                said.add(problem.message)
+        if any(problem.fix for result in results for problem in result.problems):
             self.line("")
             self.line("Some of it can be mended with <c1>poetry ml check --fix</c1>.")
+
+
+def every_check() -> list[checks.Check]:
+    """List every check: the audit's own, the build's, and one for each deploy target."""
+    return [
+        *checks.CHECKS,
+        contents.CHECK,
+        *(
+            checks.Check(
+                f"deploy-{name}", f"ready for {name}", partial(readiness.ready, target), True
+            )
+            for name, target in deploy.targets().items()
+        ),
+    ]
 
 
 def _data(results: Iterable[Result]) -> list[dict[str, object]]:
@@ -66,9 +85,14 @@ def _data(results: Iterable[Result]) -> list[dict[str, object]]:
             "id": result.check.id,
             "title": result.check.title,
             "status": result.status,
-            "violations": [
-                {"what": v.what, "mend": v.mend, "warning": v.warning, "fixable": v.fix is not None}
-                for v in result.violations
+            "problems": [
+                {
+                    "message": problem.message,
+                    "hint": problem.hint,
+                    "severity": problem.severity,
+                    "fixable": problem.fix is not None,
+                }
+                for problem in result.problems
             ],
         }
         for result in results

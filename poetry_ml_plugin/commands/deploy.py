@@ -7,7 +7,7 @@ import difflib
 from cleo.helpers import argument, option
 
 from poetry_ml_plugin import deploy
-from poetry_ml_plugin.commands.command import MLCommand, escape
+from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.errors import MLError
 
 
@@ -23,8 +23,8 @@ class Deploy(MLCommand):
         asked = self.argument("target")
         if asked:
             near = difflib.get_close_matches(asked[0], known, 1, 0.5)
-            mend = f'Did you mean "poetry ml deploy {near[0]}"?' if near else _LIST
-            raise MLError(f'There is no target "{asked[0]}". {mend}')
+            hint = f'Did you mean "poetry ml deploy {near[0]}"?' if near else _LIST
+            raise MLError(f'There is no target "{asked[0]}". {hint}')
         width = max(map(len, known))
         for name, target in known.items():
             self.line(f"  <c1>{escape(name):<{width}}</c1>  {escape(target.summary)}")

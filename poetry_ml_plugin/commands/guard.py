@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 from poetry.console.exceptions import PoetryRuntimeError
 from poetry.core.masonry.utils.helpers import distribution_name
 
-from poetry_ml_plugin import builder, lock, packaging, project, sbom
-from poetry_ml_plugin.commands.command import escape
+from poetry_ml_plugin.audit.problems import Problem, listing
+from poetry_ml_plugin.build import builders, contents, sbom
+from poetry_ml_plugin.commands.base.command import escape
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.violations import Violation, listing
+from poetry_ml_plugin.project import lock, pyproject
 
 if TYPE_CHECKING:
     from cleo.events.console_command_event import ConsoleCommandEvent
     from cleo.events.console_terminate_event import ConsoleTerminateEvent
     from cleo.events.event_dispatcher import EventDispatcher
 
-    from poetry_ml_plugin.project import Project
+    from poetry_ml_plugin.project.pyproject import Project
 
 
 def before(event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
@@ -30,13 +31,13 @@ def before(event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
     """
     command: Any = event.command
     try:
-        found = _project(command)
-        if found is None:
+        project = _project(command)
+        if project is None:
             return
         if command.name == "build":
-            _before_build(found, event, dispatcher)
+            _before_build(project, event, dispatcher)
         elif not event.io.input.option("build"):  # else the build that it makes is guarded
-            _before_publish(found, command, found.root / event.io.input.option("dist-dir"))
+            _before_publish(project, command, project.root / event.io.input.option("dist-dir"))
     except MLError as error:
         raise PoetryRuntimeError(escape(str(error))) from error
     except Exception as error:  # noqa: BLE001
@@ -45,51 +46,58 @@ def before(event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
 
 def _project(command: Any) -> Project | None:
     try:
-        return project.read(command.poetry.file.path.parent)
+        return pyproject.read(command.poetry.file.path.parent)
     except RuntimeError:  # there is none, or a broken one, and Poetry will say so
         return None
 
 
-def _before_build(found: Project, event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
-    _refuse("The package was not built", packaging.before(found))
-    dist = found.root / event.io.input.option("output")
+def _before_build(
+    project: Project, event: ConsoleCommandEvent, dispatcher: EventDispatcher
+) -> None:
+    _refuse("The package was not built", contents.before(project))
+    dist = project.root / event.io.input.option("output")
     there = _stamps(dist)
-    take_out = builder.put_in(found.stream, _sbom(found, event.command) if found.sbom else None)
+    take_out = builders.put_in(
+        project.stream, _sbom(project, event.command) if project.sbom else None
+    )
 
     def after(end: ConsoleTerminateEvent, name: str, dispatcher: EventDispatcher) -> None:
         if end.command is event.command:
             take_out()
             built = [path for path, stamp in _stamps(dist).items() if there.get(path) != stamp]
-            _after_build(found, built, end)
+            _after_build(project, built, end)
 
     dispatcher.add_listener("console.terminate", after)  # type: ignore[arg-type]
 
 
-def _after_build(found: Project, built: Iterable[Path], end: ConsoleTerminateEvent) -> None:
+def _after_build(project: Project, built: Iterable[Path], end: ConsoleTerminateEvent) -> None:
     try:
-        violations = [v for path in sorted(built) for v in packaging.after(found, path)]
-        if violations:
+        problems = [v for path in sorted(built) for v in contents.after(project, path)]
+        if problems:
             for path in built:
                 path.unlink()
-            said = f"What was built is removed again:\n{listing(violations)}"
+            said = f"What was built is removed again:\n{listing(problems)}"
             end.io.write_error_line(f"<error>{escape(said)}</error>")
             end.set_exit_code(1)
     except Exception as error:  # noqa: BLE001
         _unchecked(error)
 
 
-def _before_publish(found: Project, command: Any, dist: Path) -> None:
+def _before_publish(project: Project, command: Any, dist: Path) -> None:
     name = f"{distribution_name(command.poetry.package.name)}-{command.poetry.package.version}"
     archives = [*dist.glob(f"{name}-*.whl"), *dist.glob(f"{name}.tar.gz")]
     _refuse(
         "Nothing was published",
-        [*packaging.before(found), *(v for path in archives for v in packaging.after(found, path))],
+        [
+            *contents.before(project),
+            *(v for path in archives for v in contents.after(project, path)),
+        ],
     )
 
 
-def _refuse(said: str, violations: list[Violation]) -> None:
-    if violations:
-        raise MLError(f"{said}:\n{listing(violations)}")
+def _refuse(said: str, problems: list[Problem]) -> None:
+    if problems:
+        raise MLError(f"{said}:\n{listing(problems)}")
 
 
 def _stamps(dist: Path) -> dict[Path, tuple[int, int]]:
@@ -98,10 +106,12 @@ def _stamps(dist: Path) -> dict[Path, tuple[int, int]]:
     return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in found}
 
 
-def _sbom(found: Project, command: Any) -> bytes:
-    locked = lock.read(found.root)
+def _sbom(project: Project, command: Any) -> bytes:
+    locked = lock.read(project.root)
     if locked is None:
-        raise MLError(f'{found.root} has no poetry.lock to write an SBOM from. Run "poetry lock".')
+        raise MLError(
+            f'{project.root} has no poetry.lock to write an SBOM from. Run "poetry lock".'
+        )
     package = command.poetry.package
     known = sbom.licences(command.env.site_packages.distributions())
     return sbom.document(package.name, str(package.version), locked.packages, known)

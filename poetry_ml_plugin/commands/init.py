@@ -8,13 +8,15 @@ from collections import Counter
 
 from cleo.helpers import option
 
-from poetry_ml_plugin import adopt, existing, firstrun, platforms, venv
-from poetry_ml_plugin.adopt import Plan
-from poetry_ml_plugin.commands.command import MLCommand, escape
-from poetry_ml_plugin.commands.steps import Steps
+from poetry_ml_plugin.adopt import inspect, plan
+from poetry_ml_plugin.adopt.plan import Plan
+from poetry_ml_plugin.commands.base.command import MLCommand, escape
+from poetry_ml_plugin.commands.base.steps import Steps
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.firstrun import Step
-from poetry_ml_plugin.project import Project
+from poetry_ml_plugin.host import platforms, venv
+from poetry_ml_plugin.project.pyproject import Project
+from poetry_ml_plugin.template import first_run
+from poetry_ml_plugin.template.first_run import Step
 
 
 class Init(MLCommand):
@@ -44,22 +46,22 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
             return ended.exit_code
 
     def _add(self) -> int:
-        found = existing.find(self.folder)
-        plan = adopt.plan(found, venv.preferred_python(), self.option("package"))
-        if plan.is_empty:
+        project = inspect.find(self.folder)
+        todo = plan.plan(project, venv.preferred_python(), self.option("package"))
+        if todo.is_empty:
             self.line(
-                f"{escape(str(plan.root))} is a machine-learning project. There is nothing to add."
+                f"{escape(str(todo.root))} is a machine-learning project. There is nothing to add."
             )
             return 0
         if self.option("dry-run"):
-            for line in adopt.diff(plan):
+            for line in plan.diff(todo):
                 self.write(escape(line))
             return 0
-        self._show(plan)
+        self._show(todo)
         if not self._agreed():
             self.line("Nothing was changed.")
             return 1
-        return self._apply(plan)
+        return self._apply(todo)
 
     def _agreed(self) -> bool:
         if self.option("yes") or self.io.input.has_parameter_option(["--no-interaction", "-n"]):
@@ -70,53 +72,53 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
             raise MLError("Nobody answers. Nothing was changed; agree with: poetry ml init --yes")
         return answer.strip().lower() in ("y", "yes")
 
-    def _show(self, plan: Plan) -> None:
+    def _show(self, todo: Plan) -> None:
         self.line(
-            f"To <c1>{escape(plan.names.distribution)}</c1> in {escape(str(plan.root))} this is added:"
+            f"To <c1>{escape(todo.names.distribution)}</c1> in {escape(str(todo.root))} this is added:"
         )
         self.line("")
-        package = f"src/{plan.names.package}"
+        package = f"src/{todo.names.package}"
         folders = Counter(
-            package if f"{name}".startswith(package) else f"{name}" for name in plan.files
+            package if f"{name}".startswith(package) else f"{name}" for name in todo.files
         )
         for name, count in folders.items():
             many = f"/  ({count} files)" if name == package else ""
             self.line(f"  <success>+</success> {escape(name)}{many}")
         self.line("")
         self.line("  pyproject.toml")
-        before, after = (text.decode().splitlines() for text in (plan.before, plan.after))
+        before, after = (text.decode().splitlines() for text in (todo.before, todo.after))
         for line in list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]:
             if not line.startswith("@@") and line[1:].strip():
                 self.line(f"    {escape(line)}")
         self.line("")
-        if plan.kept:
-            self.line(f"Kept as they are: {escape(', '.join(plan.kept))}")
-        for note in plan.notes:
+        if todo.kept:
+            self.line(f"Kept as they are: {escape(', '.join(todo.kept))}")
+        for note in todo.notes:
             self.line(escape(note))
 
-    def _apply(self, plan: Plan) -> int:
-        def write(tell: firstrun.Tell) -> str:
-            adopt.apply(plan)
-            return f"{len(plan.files)} files"
+    def _apply(self, todo: Plan) -> int:
+        def write(tell: first_run.Tell) -> str:
+            plan.apply(todo)
+            return f"{len(todo.files)} files"
 
         steps = Steps(self.io)
         done = steps.run([Step("Add to the project", write, "poetry ml init")])
-        sample = plan.model is None and not self.option("no-train")
+        sample = todo.model is None and not self.option("no-train")
         if (done or steps.interrupted) and not self.option("no-install"):
-            project = Project(plan.root, plan.names.package)
-            steps.run(firstrun.environment_steps(project, train=sample))
+            project = Project(todo.root, todo.names.package)
+            steps.run(first_run.environment_steps(project, train=sample))
         if steps.failed:
-            self._say("To go on, once that is mended:", plan, steps.resume)
+            self._say("To go on, once that is mended:", todo, steps.resume)
             return steps.exit_code
         installed = not self.option("no-install")
         following = [] if installed else ["poetry lock", "poetry install"]
-        if plan.model is None and not (installed and sample):
+        if todo.model is None and not (installed and sample):
             following += ["poetry ml train"]
-        self._say("Next:", plan, [*following, "poetry ml serve"])
+        self._say("Next:", todo, [*following, "poetry ml serve"])
         return 0
 
-    def _say(self, title: str, plan: Plan, commands: list[str]) -> None:
+    def _say(self, title: str, todo: Plan, commands: list[str]) -> None:
         self.line("")
         self.line(title)
-        for command in [*self.way_to(plan.root), *commands]:
+        for command in [*self.way_to(todo.root), *commands]:
             self.line(f"  <c1>{escape(command)}</c1>")

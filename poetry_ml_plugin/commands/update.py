@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cleo.helpers import option
 
-from poetry_ml_plugin import merge, project, update
-from poetry_ml_plugin.commands.command import MLCommand, escape
-from poetry_ml_plugin.merge import Outcome
+from poetry_ml_plugin.commands.base.command import MLCommand, escape
+from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.template import merge, update
+from poetry_ml_plugin.template.merge import Outcome
 
 
 class Update(MLCommand):
@@ -28,7 +29,7 @@ What the update is to leave alone goes into pyproject.toml:
 """
 
     def act(self) -> int:
-        root = project.find(self.folder).root
+        root = pyproject.find(self.folder).root
         merge.check(root)
         planned = update.plan(root, self.option("template"))
         for path in planned.kept:

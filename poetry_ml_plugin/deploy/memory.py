@@ -6,33 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
-from poetry_ml_plugin import additions, project
+from poetry_ml_plugin.project import edit, pyproject
 
 if TYPE_CHECKING:
-    from poetry_ml_plugin.project import Project
+    from poetry_ml_plugin.project.pyproject import Project
 
-SECTION = ("tool", project.TOOL, "deploy")
+SECTION = ("tool", pyproject.TOOL, "deploy")
 
 
-def recall(found: Project, target: str) -> dict[str, Any]:
+def recall(project: Project, target: str) -> dict[str, Any]:
     """What [tool.poetry-ml-plugin.deploy.<target>] says; nothing where it is not there."""
-    return additions.table(_section(found), target)
+    return edit.table(_section(project), target)
 
 
-def remember(found: Project, target: str, values: dict[str, str]) -> None:
+def remember(project: Project, target: str, values: dict[str, str]) -> None:
     """Write these into [tool.poetry-ml-plugin.deploy.<target>]."""
     table = tomlkit.table()
     table.update(values)
     table.add(tomlkit.nl())  # before the section that comes next
-    project.amend(found.root, {(*SECTION, target): table})
+    edit.amend(project.root, {(*SECTION, target): table})
 
 
-def forget(found: Project, target: str) -> None:
+def forget(project: Project, target: str) -> None:
     """Remove [tool.poetry-ml-plugin.deploy.<target>]."""
-    others = _section(found).keys() - {target}
-    project.amend(found.root, {(*SECTION, target) if others else SECTION: None})
+    others = _section(project).keys() - {target}
+    edit.amend(project.root, {(*SECTION, target) if others else SECTION: None})
 
 
-def _section(found: Project) -> dict[str, Any]:
-    document = project.load(found.root / "pyproject.toml").unwrap()
-    return additions.table(document, *SECTION)
+def _section(project: Project) -> dict[str, Any]:
+    document = pyproject.load(project.root / "pyproject.toml").unwrap()
+    return edit.table(document, *SECTION)

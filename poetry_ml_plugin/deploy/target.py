@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -19,3 +21,11 @@ class Target:
     summary: str  # one line, as "poetry ml deploy --list" shows it
     needs: str  # the same: what has to be there before the first deploy
     commands: Mapping[str, str]
+    checks: str = ""
+    """What has to be so before a deploy: "package.module:NAME" of a sequence of functions, each from
+    `audit.facts.ProjectFacts` to problems. `poetry ml check` shows them as deploy-NAME."""
+
+    def own_checks(self) -> Iterable[Callable[[Any], Iterable[Any]]]:
+        """Import the functions that `checks` names."""
+        module, _, name = self.checks.partition(":")
+        return tuple(getattr(import_module(module), name)) if module else ()

@@ -3,9 +3,10 @@
 import pytest
 from falcon import testing
 
+from example_model import package
 from example_model.models.model import Model
-from example_model.service import ServeConfig
-from example_model.service.app import Service
+from example_model._runtime.service import ServeConfig
+from example_model._runtime.service.app import Service
 
 
 @pytest.fixture(scope="module")

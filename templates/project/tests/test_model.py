@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from example_model import ProjectError, artifacts_dir, data_dir, manifest
+from example_model import ProjectError, artifacts_dir, data_dir, manifest, package
 from example_model.__main__ import main
 from example_model.models.model import Model, Penguin
 
@@ -68,7 +68,7 @@ def test_a_changed_artifact_is_refused(tmp_path: Path):
     content[len(content) // 2] ^= 1
     model.write_bytes(content)
     with pytest.raises(ProjectError, match="differs from its manifest"):
-        manifest.load(model.name, tmp_path)
+        type(manifest)(package, tmp_path).load(model.name)
 
 
 def test_the_notebook_runs_where_its_group_is_installed():

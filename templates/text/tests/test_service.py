@@ -4,9 +4,10 @@ import msgspec
 import pytest
 from falcon import testing
 
+from example_model import package
 from example_model.models.model import Model
-from example_model.service import ServeConfig
-from example_model.service.app import Service
+from example_model._runtime.service import ServeConfig
+from example_model._runtime.service.app import Service
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def client(model) -> testing.TestClient:
-    return testing.TestClient(Service(model, ServeConfig(max_rows=10, log="off")).app)
+    return testing.TestClient(Service(package, model, ServeConfig(max_rows=10, log="off")).app)
 
 
 def test_predicts_what_python_predicts(client, model):

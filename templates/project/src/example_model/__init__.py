@@ -1,24 +1,33 @@
-"""What every part of the project needs: where things are, and the error meant for people."""
+"""What every part of the project shares: where things are, settings, artifacts, errors."""
 
 from pathlib import Path
 
-_package = Path(__file__).resolve().parent
-_root = _package.parents[1]
+from ._runtime import Config, InvalidRow, Manifest, Package, ProjectError, Secret, formats
 
-project_dir: Path | None = _root if (_root / "pyproject.toml").is_file() else None
+package = Package(__name__, "example-model", Path(__file__).resolve().parent)
+
+project_dir = package.project_dir
 """The checkout's folder, or None where the package is installed from a wheel."""
 
-data_dir: Path | None = project_dir / "data" if project_dir else None
+data_dir = package.data_dir
 """The project's data, or None where the package is installed from a wheel: data does not travel."""
 
-artifacts_dir: Path = _package / "artifacts"
+artifacts_dir = artifact_dir = package.artifacts_dir
 """The trained files. They travel with the package."""
 
-artifact_dir = artifacts_dir
+config = Config(package)
+manifest = Manifest(package)
 
-
-class ProjectError(Exception):
-    """Says what happened, where, and what to do next. Anything else is a bug and keeps its traceback."""
-
-
-__all__ = ["ProjectError", "artifact_dir", "artifacts_dir", "data_dir", "project_dir"]
+__all__ = [
+    "InvalidRow",
+    "ProjectError",
+    "Secret",
+    "artifact_dir",
+    "artifacts_dir",
+    "config",
+    "data_dir",
+    "formats",
+    "manifest",
+    "package",
+    "project_dir",
+]

@@ -1,0 +1,1 @@
+"""A project that exists becomes a machine-learning project: `poetry ml init`."""

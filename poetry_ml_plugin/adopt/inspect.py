@@ -1,0 +1,108 @@
+"""A project that is there: what it says of itself, and whether it has a model."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+from poetry.core.constraints.version import VersionConstraint, parse_constraint
+
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import staging
+from poetry_ml_plugin.project import names, pyproject, requirements
+from poetry_ml_plugin.project.edit import table
+from poetry_ml_plugin.template.render import PYPROJECT
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A project as it was found."""
+
+    root: Path
+    content: bytes = b""  # of pyproject.toml
+    data: Mapping[str, Any] = field(default_factory=dict)
+    setup: Mapping[str, Any] = field(default_factory=dict)  # what setup.py says
+
+    @property
+    def is_poetry(self) -> bool:
+        """Whether pyproject.toml describes a project."""
+        return bool(table(self.data, "project") or table(self.data, "tool", "poetry"))
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether [tool.poetry] is where the dependencies are."""
+        if not self.is_poetry:
+            return False
+        stated = table(self.data, "project")
+        if "dependencies" in stated or stated.get("optional-dependencies"):
+            return False
+        own = table(self.data, "tool", "poetry", "dependencies").keys() - {"python"}
+        return not stated or bool(own) or "dependencies" in stated.get("dynamic", [])
+
+    @property
+    def is_package(self) -> bool:
+        """Whether Poetry installs the project itself."""
+        return table(self.data, "tool", "poetry").get("package-mode", True) is not False
+
+    @property
+    def name(self) -> str:
+        """The distribution's name."""
+        stated = table(self.data, "project") or table(self.data, "tool", "poetry") or self.setup
+        name = canonicalize_name(str(stated.get("name") or self.root.name))
+        plain = re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
+        return str(name) if plain else names.suggest(name).replace("_", "-")
+
+    @property
+    def pythons(self) -> VersionConstraint:
+        """The versions of Python that the project says it runs on."""
+        stated = table(self.data, "project").get("requires-python")
+        legacy = table(self.data, "tool", "poetry", "dependencies").get("python")
+        try:
+            return parse_constraint(str(stated or legacy or "*"))
+        except ValueError as error:
+            raise MLError(f"{self.root / PYPROJECT}: the versions of Python: {error}") from error
+
+
+def find(start: Path) -> Existing:
+    """The project that a folder is in. Raises MLError where there is none."""
+    for root in (start, *start.parents):
+        staging.clean(root)
+        path = root / PYPROJECT
+        content = path.read_bytes() if path.is_file() else b""
+        project = Existing(root, content, pyproject.load(path).unwrap() if content else {})
+        if not project.is_poetry and root == start and _is_older(root):
+            setup = root / "setup.py"
+            return replace(project, setup=requirements.read_setup(setup) if setup.exists() else {})
+        if project.is_poetry:
+            return project
+    raise MLError(
+        f"There is no project in {start}: no pyproject.toml with [project] or [tool.poetry], no setup.py "
+        "and no requirements.txt. Make a project with: poetry ml new NAME"
+    )
+
+
+def model_of(root: Path) -> str | None:
+    """The package that has a class Model with a method predict in models/model.py, as whisk's have."""
+    for path in sorted([*root.glob("src/*/models/model.py"), *root.glob("*/models/model.py")]):
+        try:
+            body = ast.parse(path.read_bytes()).body
+        except (SyntaxError, ValueError):
+            continue
+        package = path.parents[1].name
+        models = [node for node in body if isinstance(node, ast.ClassDef) and node.name == "Model"]
+        if package.isidentifier() and any(
+            isinstance(node, ast.FunctionDef) and node.name == "predict"
+            for model in models
+            for node in model.body
+        ):
+            return package
+    return None
+
+
+def _is_older(root: Path) -> bool:
+    return any((root / name).exists() for name in ("setup.py", "requirements.txt", ".whisk"))

@@ -1,0 +1,205 @@
+"""What it takes to make a machine-learning project of a project that is there: files and lines to add."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from poetry.core.constraints.version import parse_constraint
+
+from poetry_ml_plugin.adopt import declare, inspect
+from poetry_ml_plugin.adopt.inspect import Existing
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import git
+from poetry_ml_plugin.project import edit, names, pyproject
+from poetry_ml_plugin.project.edit import table
+from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.template import render, scaffold, update
+from poetry_ml_plugin.template.render import PYPROJECT, File, Template
+
+EMPTY_MANIFEST = b'{\n  "artifacts": {},\n  "run": {}\n}\n'
+# What an existing model needs no example of.
+SAMPLE_FILES = re.compile(
+    r"(README\.md|configs/train\.yaml|data/.*|notebooks/.*|reports/.*|static/.*|tests/.*"
+    r"|src/\w+/data\.py|src/\w+/models/(model|train)\.py)$"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be added to a project, and what may be worth knowing about it."""
+
+    root: Path
+    names: Names
+    files: Mapping[PurePosixPath, File]
+    before: bytes
+    after: bytes  # of pyproject.toml
+    model: str | None  # the package whose model it is, unless the sample's
+    kept: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.files and self.before == self.after
+
+
+def plan(project: Existing, python: str, package: str | None = None) -> Plan:
+    """What `poetry ml init` adds to a project. Raises MLError where the project cannot have it.
+
+    `python` is the interpreter's minor version, like "3.12", for a project that does not name its own.
+    """
+    if ours := pyproject.read(project.root) if project.content else None:
+        return Plan(
+            project.root,
+            Names(project.name, ours.package),
+            {},
+            project.content,
+            project.content,
+            None,
+        )
+    _check(project)
+    model = inspect.model_of(project.root)
+    own = Names(project.name, _package(project, package))
+    rendered = render.plan(own, python)
+    files = dict(_files(project, own, rendered, model))
+    files[update.BASE] = update.remember(rendered)[update.BASE]
+    added = scaffold.missing(files, project.root)
+    wish = declare.wish(project, own, python, model)
+    wish["tool"][pyproject.TOOL]["keep"] = _left_out(rendered, added)
+    after = edit.extend(project.content, wish)
+    kept = tuple(str(name) for name in files if name not in added)
+    return Plan(
+        project.root,
+        own,
+        added,
+        project.content,
+        after,
+        model,
+        kept,
+        tuple(_notes(project, own, model, added)),
+    )
+
+
+def apply(todo: Plan) -> None:
+    """Add what was planned: all of it or, on any failure, nothing.
+
+    Raises MLError where the project has changed since.
+    """
+    if todo.is_empty:
+        return
+    path = todo.root / PYPROJECT
+    if (path.read_bytes() if path.exists() else b"") != todo.before:
+        raise MLError(f"{path} has changed meanwhile. Nothing was added; run it again.")
+    scaffold.add({**todo.files, PYPROJECT: File(todo.after)}, todo.root)
+
+
+def diff(todo: Plan) -> Iterator[str]:
+    """The plan as `git apply` takes it, line by line, but for what an update starts from: it is no text."""
+    for name, file in sorted(todo.files.items()):
+        if name == update.BASE:
+            yield f"# {name} is added, too: the template as it is now, for later updates.\n"
+            continue
+        yield from _file_diff(name, None, file.content, file.executable)
+    if todo.after != todo.before:
+        yield from _file_diff(PYPROJECT, todo.before or None, todo.after)
+
+
+def _check(project: Existing) -> None:
+    backend = table(project.data, "build-system").get("build-backend", "poetry.core.masonry.api")
+    if project.is_package and project.is_poetry and not str(backend).startswith("poetry"):
+        raise MLError(
+            f"{project.root / PYPROJECT} is built by {backend}, which Poetry's tables say nothing to. "
+            'Let poetry-core build it, or set "package-mode = false" in [tool.poetry].'
+        )
+    if project.is_poetry and not project.pythons.allows_any(
+        parse_constraint(f">={declare.LOWEST}")
+    ):
+        raise MLError(
+            f"{project.root / PYPROJECT} wants an older Python than {declare.LOWEST}, which the service needs. "
+            "Widen that, then run this again."
+        )
+
+
+def _package(project: Existing, wish: str | None) -> str:
+    """A package that is not there yet: the service has one to itself, whatever modules there are."""
+    base = project.name.replace("-", "_")
+    if base[:1].isdigit():  # a distribution may be called so, and a package not
+        base = names.suggest(base)
+    choices = [base, f"{base}_ml", f"{base}_service"] if wish is None else [names.fit_package(wish)]
+    for package in choices:
+        ends = [f"{place}{package}{end}" for place in ("", "src/") for end in ("", ".py")]
+        if _fits(package) and not any(_has_files(project.root / end) for end in ends):
+            return package
+    raise MLError(f"There is a package {choices[0]} already. Name another with --package NAME.")
+
+
+def _has_files(path: Path) -> bool:
+    return path.is_file() or any(found.is_file() for found in path.rglob("*"))
+
+
+def _fits(package: str) -> bool:
+    try:
+        names.fit_package(package)
+    except MLError:
+        return False
+    return True
+
+
+def _left_out(
+    rendered: Mapping[PurePosixPath, File], added: Mapping[PurePosixPath, File]
+) -> list[str]:
+    """What no update is to bring either, as `keep` names it: files, and folders that are out whole."""
+    left = {name for name, file in rendered.items() if added.get(name) != file}
+    whole = {n.parts[0] for n in left} - {n.parts[0] for n in rendered.keys() - left}
+    return sorted({n.parts[0] if n.parts[0] in whole else str(n) for n in left} - {"data"})
+
+
+def _files(
+    project: Existing, own: Names, rendered: Mapping[PurePosixPath, File], model: str | None
+) -> Iterator[tuple[PurePosixPath, File]]:
+    """The template's files, less what would speak for the whole project or be noise in it."""
+    has_readme = any(project.root.glob("[Rr][Ee][Aa][Dd][Mm][Ee]*"))
+    for name, file in rendered.items():
+        if name in (PYPROJECT, PurePosixPath(".python-version")):
+            continue
+        if (model and SAMPLE_FILES.match(str(name))) or (has_readme and str(name) == "README.md"):
+            continue
+        if name.name == ".gitkeep" and (project.root / name.parent).exists():
+            continue
+        yield name, file
+    yield PurePosixPath("src", own.package, "artifacts", "manifest.json"), File(EMPTY_MANIFEST)
+    if model:
+        template = Template(render.read(render.template_dir("adopted")), render.TEMPLATE)
+        yield from render.rename(template, own, {"existing_model": model}).items()
+
+
+def _notes(
+    project: Existing, own: Names, model: str | None, added: Iterable[PurePosixPath]
+) -> Iterator[str]:
+    if model:
+        yield f"The model is the one of {model}, served as it is."
+    if hidden := git.ignored(project.root, map(str, added)):
+        yield f"git ignores {', '.join(hidden)}: add what you want in it with git add --force."
+    if not project.is_package:
+        yield f"package-mode is off, so by hand: PYTHONPATH=src python -m {own.package}"
+    if not project.is_poetry and (project.root / "setup.py").exists():
+        yield "setup.py is not read any more: pyproject.toml says what it said."
+
+
+def _file_diff(
+    name: PurePosixPath, before: bytes | None, after: bytes, executable: bool = False
+) -> Iterator[str]:
+    yield f"diff --git a/{name} b/{name}\n"
+    if before is None:
+        yield f"new file mode {'100755' if executable else '100644'}\n"
+    old, new = (
+        re.findall(r"[^\n]*\n|[^\n]+", text.decode(errors="replace"))
+        for text in (before or b"", after)
+    )
+    source = "/dev/null" if before is None else f"a/{name}"
+    for line in difflib.unified_diff(old, new, source, f"b/{name}"):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

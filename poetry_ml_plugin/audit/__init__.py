@@ -1,0 +1,1 @@
+"""Problems of a project: the list of checks, and what they look at."""

@@ -1,0 +1,180 @@
+"""Holds a project's trained files against their manifest. None of them is interpreted here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from packaging.utils import canonicalize_name
+
+from poetry_ml_plugin.audit.problems import Problem
+from poetry_ml_plugin.project.lock import Lock
+from poetry_ml_plugin.project.pyproject import Project
+
+MANIFEST = "manifest.json"
+TRAIN = 'Run "poetry ml train", or bring back the files that were trained.'
+
+# What git-LFS and DVC leave in the place of a file that they keep elsewhere.
+POINTERS = {
+    b"version https://git-lfs.github.com/spec/": ("a git-LFS pointer", "git lfs pull"),
+    b"outs:\n": ("a DVC pointer", "dvc pull"),
+}
+
+# Formats that mean something else, or nothing, to another version of the library that wrote them.
+VERSIONED = {".joblib": "joblib", ".pickle": "pickle", ".pkl": "pickle", ".skops": "skops"}
+
+UNLISTED = "Save it with manifest.save, or take it out of artifacts/."
+_HIDDEN = re.compile(r"(^|/)(\.|__pycache__/)")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the manifest knows of one file."""
+
+    sha256: str
+    size: int  # bytes
+    format: str
+    libraries: Mapping[str, str]  # their versions
+    strict: bool  # whether those must be the very ones
+
+
+def parse(content: bytes) -> dict[str, Entry]:
+    """The entries of a manifest. Raises ValueError where it is none."""
+    try:
+        listed = json.loads(content)["artifacts"]
+        return {name: _entry(name, entry) for name, entry in sorted(listed.items())}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def digest(stream: IO[bytes], head: bytes = b"") -> tuple[str, int]:
+    """The sha256 and the size of `head` and all that is left in a stream."""
+    sha256, size = hashlib.sha256(head), len(head)
+    while piece := stream.read(1 << 20):
+        sha256.update(piece)
+        size += len(piece)
+    return sha256.hexdigest(), size
+
+
+def listed(project: Project) -> dict[str, Entry]:
+    """What the manifest of a project lists: nothing, where there is no manifest."""
+    try:
+        return parse((project.artifacts_dir / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return {}
+
+
+def files(project: Project) -> list[str]:
+    """The manifest and what it lists, by their names in the project. What is outside of it is no part."""
+    inside = (name for name in listed(project) if ".." not in PurePosixPath(name).parts)
+    return [project.at(project.artifacts_dir / name) for name in (MANIFEST, *inside)]
+
+
+def verify(project: Project) -> list[Problem]:
+    """How a project's artifacts differ from their manifest."""
+    path = project.artifacts_dir / MANIFEST
+    try:
+        content = path.read_bytes()
+        entries = parse(content)
+    except OSError:
+        said = f"{project.at(path)} is missing: there is no trained model"
+        return [Problem(said, _fetch(path))]
+    except ValueError:
+        return [_pointer(project.at(path), content) or _no_manifest(project.at(path))]
+    return [*_listed(project, entries), *_unlisted(project, entries)]
+
+
+def compare(where: str, entry: Entry, sha256: str, size: int, head: bytes) -> Problem | None:
+    """How one file, of which this is known, differs from its entry."""
+    if sha256 == entry.sha256:
+        return None
+    if size == 0:
+        return Problem(f"{where} is empty", TRAIN)
+    if pointer := _pointer(where, head):
+        return pointer
+    if size < entry.size:
+        return Problem(f"{where} is truncated: {size:,} of {entry.size:,} bytes", TRAIN)
+    return Problem(f"{where} differs from its manifest", TRAIN)
+
+
+def versions(project: Project, lock: Lock) -> list[Problem]:
+    """Where what is locked is not what wrote an artifact that depends on it."""
+    return [
+        Problem(
+            f"{name} was written by {library} {version}, and poetry.lock has "
+            f"{' and '.join(sorted(locked)) or 'none'}",
+            f'Train again with what is locked: "poetry install", then "poetry ml train". '
+            f'Or lock what trained it: "poetry add {library}=={version}".',
+        )
+        for name, entry in listed(project).items()
+        if entry.strict
+        for library, version in sorted(entry.libraries.items())
+        if version not in (locked := lock.versions(canonicalize_name(library)))
+    ]
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; none is, where no file can be of that name."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def unlisted(names: Iterable[str], entries: Iterable[str]) -> list[str]:
+    """The files that no entry stands for; those that keep a folder, and a tool's own, need none."""
+    known = {MANIFEST, *entries, *(f"{name}.dvc" for name in entries)}
+    return [name for name in names if name not in known and not _HIDDEN.search(name)]
+
+
+def _entry(name: str, entry: Mapping[str, object]) -> Entry:
+    sha256, size, libraries = entry["sha256"], entry["size"], entry.get("libraries", {})
+    suffix = PurePosixPath(name).suffix
+    kind = entry.get("format", VERSIONED.get(suffix, suffix.removeprefix(".")))
+    if not (isinstance(sha256, str) and isinstance(size, int) and isinstance(libraries, dict)):
+        raise ValueError(f"{name} is not described")
+    strict = kind in VERSIONED.values() or bool(entry.get("trusted"))
+    return Entry(sha256, size, str(kind), libraries, strict)
+
+
+def _listed(project: Project, entries: Mapping[str, Entry]) -> Iterator[Problem]:
+    for name, entry in entries.items():
+        path, where = project.artifacts_dir / name, project.at(project.artifacts_dir / name)
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            yield Problem(f"{name} in {MANIFEST} is outside artifacts/", TRAIN)
+        elif not is_file(path):
+            yield Problem(f"{where} is missing", _fetch(path))
+        else:
+            with path.open("rb") as file:
+                head = file.read(1024)
+                found = compare(where, entry, *digest(file, head), head)
+            if found:
+                yield found
+
+
+def _unlisted(project: Project, entries: Iterable[str]) -> Iterator[Problem]:
+    folder = project.artifacts_dir
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    for name in unlisted((path.relative_to(folder).as_posix() for path in paths), entries):
+        yield Problem(f"{project.at(folder / name)} is not in the manifest", UNLISTED)
+
+
+def _fetch(path: Path) -> str:
+    beside = path.with_name(f"{path.name}.dvc"), path.parent.with_name("artifacts.dvc")
+    return 'Run "dvc pull".' if any(is_file(file) for file in beside) else TRAIN
+
+
+def _pointer(where: str, head: bytes) -> Problem | None:
+    for start, (kind, command) in POINTERS.items():
+        if head.startswith(start):
+            return Problem(f"{where} is {kind}, not the file itself", f'Run "{command}".')
+    return None
+
+
+def _no_manifest(where: str) -> Problem:
+    return Problem(f"{where} is no manifest", TRAIN)

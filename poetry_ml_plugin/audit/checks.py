@@ -1,0 +1,191 @@
+"""What `poetry ml check` looks at: a list of small checks."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from packaging.version import InvalidVersion, Version
+from poetry.core.constraints.version import parse_constraint
+
+from poetry_ml_plugin.audit import artifacts, leaks
+from poetry_ml_plugin.audit.facts import Finder, ProjectFacts
+from poetry_ml_plugin.audit.problems import Problem
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import git, poetry
+from poetry_ml_plugin.project import names, pyproject
+from poetry_ml_plugin.project.pyproject import Project
+
+LARGE = 50_000_000  # bytes, from where hosts of git repositories begin to complain
+NEEDED = ("__init__.py", "__main__.py", "models/model.py")  # of a package that has the verbs
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that should be so: `find` says how it is not."""
+
+    id: str
+    title: str
+    find: Finder
+    advice: bool = False  # whether what it finds is worth knowing only
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check has found."""
+
+    check: Check
+    problems: tuple[Problem, ...]
+
+    @property
+    def status(self) -> str:
+        """ok, warning or error."""
+        if not self.problems:
+            return "ok"
+        warnings = (problem.severity == "warning" for problem in self.problems)
+        return "warning" if self.check.advice or all(warnings) else "error"
+
+
+def run(project: Project, checks: Iterable[Check]) -> list[Result]:
+    """What each check finds in a project. What keeps one from looking is project by it too."""
+    facts = ProjectFacts(project)
+    return [Result(check, _find(check, facts)) for check in checks]
+
+
+def fix(results: Iterable[Result]) -> list[tuple[Problem, str]]:
+    """Fix what can be fixed safely. Return each problem tried, with the reason where its fix failed."""
+    found = [problem for result in results for problem in result.problems]
+    fixable = {problem.message: problem for problem in found if problem.fix}
+    return [(problem, _fix(problem)) for problem in fixable.values()]
+
+
+def _fix(problem: Problem) -> str:
+    assert problem.fix is not None
+    try:
+        problem.fix()
+    except (MLError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _find(check: Check, facts: ProjectFacts) -> tuple[Problem, ...]:
+    try:
+        return tuple(check.find(facts))
+    except MLError as error:
+        return (Problem(*_parts(error)),)
+
+
+def _parts(error: MLError) -> tuple[str, str]:
+    message, _, hint = str(error).partition(". ")
+    return message.removesuffix("."), hint or "Fix that first."
+
+
+def layout(facts: ProjectFacts) -> Iterable[Problem]:
+    package = facts.project.artifacts_dir.parent
+    for path in [*(package / name for name in NEEDED), facts.root / "configs"]:
+        if not path.exists():
+            yield Problem(
+                f"{facts.project.at(path)} is missing",
+                'Bring it back with "git checkout", or see what "poetry ml new" makes.',
+            )
+
+
+def name(facts: ProjectFacts) -> Iterable[Problem]:
+    declared = facts.toml.get("project", {}).get("name")
+    try:
+        names.derive(facts.root, declared or "", facts.project.package)
+    except MLError as error:
+        yield Problem(*_parts(error))
+    entry = f"{facts.project.package}.__main__:main"
+    if entry not in facts.toml.get("project", {}).get("scripts", {}).values():
+        hint = f'Write {facts.project.package} = "{entry}" in [project.scripts].'
+        yield Problem(
+            "pyproject.toml installs no command for the package", hint, severity="warning"
+        )
+
+
+def settings(facts: ProjectFacts) -> Iterable[Problem]:
+    for key in sorted(facts.toml["tool"][pyproject.TOOL].keys() - set(pyproject.KEYS)):
+        near = difflib.get_close_matches(key, pyproject.KEYS, n=1)
+        hint = f'Write "{near[0]}".' if near else f"There are {', '.join(pyproject.KEYS)}."
+        yield Problem(f"[tool.{pyproject.TOOL}] {key} means nothing", hint, severity="warning")
+
+
+def credentials(facts: ProjectFacts) -> Iterable[Problem]:
+    return leaks.in_tree(facts.project)
+
+
+def sizes(facts: ProjectFacts) -> Iterable[Problem]:
+    if git.available():
+        for path, size in sorted(git.sizes(facts.root).items()):
+            if size > LARGE:
+                yield Problem(
+                    f"{path} takes {size / 1e6:,.0f} MB in git, for ever",
+                    f'Keep it with DVC or git-LFS: "git rm --cached {path}", then "dvc add {path}".',
+                    severity="warning",
+                )
+
+
+def template(facts: ProjectFacts) -> Iterable[Problem]:
+    made = facts.toml["tool"][pyproject.TOOL].get("template-version")
+    own = importlib.metadata.version(pyproject.TOOL)
+    try:
+        stale = made is not None and Version(made) < Version(own)
+    except InvalidVersion:
+        stale = True
+    if stale:
+        what = f"the project is made from template {made}, and the plugin brings {own}"
+        yield Problem(what, 'Run "poetry ml update".', severity="warning")
+
+
+def lock_is_fresh(facts: ProjectFacts) -> Iterable[Problem]:
+    relock = partial(poetry.lock, facts.root)
+    if facts.lock is None:
+        yield Problem("poetry.lock is missing", 'Run "poetry lock".', relock)
+    elif not facts.lock.fresh:
+        yield Problem("poetry.lock does not fit pyproject.toml", 'Run "poetry lock".', relock)
+
+
+def artifacts_are_whole(facts: ProjectFacts) -> Iterable[Problem]:
+    return facts.damage
+
+
+def versions(facts: ProjectFacts) -> Iterable[Problem]:
+    return artifacts.versions(facts.project, facts.lock) if facts.lock else []
+
+
+def python(facts: ProjectFacts) -> Iterable[Problem]:
+    wanted = facts.toml.get("project", {}).get("requires-python", "")
+    chosen = (facts.text(".python-version") or "").strip()
+    if not chosen:
+        yield Problem(
+            ".python-version is missing", f"Write the version that fits {wanted} into it."
+        )
+        return
+    try:
+        fits = parse_constraint(wanted or "*").allows_any(parse_constraint(f"{chosen}.*"))
+    except ValueError:
+        yield Problem(f'.python-version says "{chosen}"', "Write a version there, like 3.12.")
+        return
+    if not fits:
+        yield Problem(
+            f".python-version says {chosen}, and requires-python in pyproject.toml {wanted}",
+            "Change one of them.",
+        )
+
+
+CHECKS = [
+    Check("layout", "the files that the commands need", layout),
+    Check("name", "names that will do", name),
+    Check("settings", "each is one that is read", settings),
+    Check("lock", "poetry.lock fits pyproject.toml", lock_is_fresh),
+    Check("artifacts", "each is as it was trained", artifacts_are_whole),
+    Check("versions", "what wrote the artifacts is locked", versions),
+    Check("credentials", "none where others read", credentials),
+    Check("sizes", "nothing above 50 MB in git", sizes),
+    Check("template", "the newest one", template),
+    Check("python", "one version throughout", python),
+]

@@ -1,0 +1,42 @@
+"""The facts of a project that checks are made on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any
+
+from poetry_ml_plugin.audit import artifacts
+from poetry_ml_plugin.audit.problems import Problem
+from poetry_ml_plugin.project import lock, pyproject
+from poetry_ml_plugin.project.lock import Lock
+from poetry_ml_plugin.project.pyproject import Project
+
+
+class ProjectFacts:
+    """A project with what its files say, each read once."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.root = project.root
+
+    @cached_property
+    def toml(self) -> dict[str, Any]:
+        return pyproject.load(self.root / "pyproject.toml").unwrap()
+
+    @cached_property
+    def lock(self) -> Lock | None:
+        return lock.read(self.root)
+
+    @cached_property
+    def damage(self) -> list[Problem]:
+        """How the artifacts differ from their manifest: each is read to its end for that."""
+        return artifacts.verify(self.project)
+
+    def text(self, name: str) -> str | None:
+        """The text of a file, or None where there is none."""
+        path = self.root / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+
+Finder = Callable[[ProjectFacts], Iterable[Problem]]

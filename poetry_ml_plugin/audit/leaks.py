@@ -1,0 +1,96 @@
+"""Where a project shows credentials: in what git keeps, in what people read, in what is shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from poetry_ml_plugin.audit import credentials
+from poetry_ml_plugin.audit.problems import Problem
+from poetry_ml_plugin.host import git
+from poetry_ml_plugin.project import edit, pyproject
+from poetry_ml_plugin.project.pyproject import Project
+
+# Whose text is searched: what people write into. Data is not, and tests need passwords of their own.
+FILES = (".env*", "*.md", "*.toml", "*.sh", "Procfile", "Dockerfile")
+FOLDERS = ("build", "configs", "notebooks", "src")
+TESTS = "tests"
+
+PARDON = f"If it is none, name the file in [tool.{pyproject.TOOL}] not-secret"
+MOVE = (
+    "Keep it in the environment or in a vault, and replace it where it is valid. "
+    f'{PARDON}, or end the line with "{credentials.PARDON.decode()}".'
+)
+
+
+def in_tree(project: Project) -> list[Problem]:
+    """Credentials in the files that git keeps or would keep; without git, in what people write into."""
+    tracked, untracked = git.tracked(project.root), git.untracked(project.root)
+    names = tracked | untracked or _written(project)
+    return [
+        problem
+        for name in sorted(names)
+        for problem in _in_file(project, PurePosixPath(name), name in tracked, name in untracked)
+    ]
+
+
+def in_text(
+    project: Project, path: PurePosixPath, content: bytes, where: str = ""
+) -> list[Problem]:
+    """Credentials in one text, which is at `path` in the project or in an archive of it."""
+    if pardoned(project, path):
+        return []
+    return [
+        Problem(f"{where}{path}, line {line}, looks like {kind}", MOVE)
+        for line, kind in credentials.search(content, path)
+    ]
+
+
+def pardoned(project: Project, path: PurePosixPath) -> bool:
+    """Whether the project says that a file holds no secret, by its path there or in a wheel."""
+    paths = path, "src" / path
+    return any(path.match(glob) for glob in project.not_secret for path in paths)
+
+
+def _written(project: Project) -> set[str]:
+    paths = [*(project.root / "src").rglob("*"), *project.root.glob("[!.]*")]
+    paths += [
+        path for folder in ("configs", "notebooks") for path in (project.root / folder).rglob("*")
+    ]
+    return {project.at(path) for path in paths}
+
+
+def _in_file(
+    project: Project, path: PurePosixPath, tracked: bool, untracked: bool
+) -> Iterator[Problem]:
+    file = project.root / path
+    if TESTS in path.parts or pardoned(project, path) or not file.is_file():
+        return
+    if credentials.refused(path):
+        if tracked:
+            yield _tracked(path)
+        elif untracked:
+            yield _untracked(project, path)
+        elif path.parts[0] == "src":
+            yield Problem(f"{path} would be shipped", f"Take it out of the package. {PARDON}.")
+    elif file.stat().st_size <= credentials.LONGEST and _is_written(path):
+        yield from in_text(project, path, file.read_bytes())
+
+
+def _is_written(path: PurePosixPath) -> bool:
+    return path.parts[0] in FOLDERS or any(path.match(glob) for glob in FILES)
+
+
+def _tracked(path: PurePosixPath) -> Problem:
+    return Problem(
+        f"{path} is in git, for everybody who has the repository",
+        f'Run "git rm --cached {path}", name it in .gitignore, and replace what it holds. {PARDON}.',
+    )
+
+
+def _untracked(project: Project, path: PurePosixPath) -> Problem:
+    return Problem(
+        f"{path} would be added to git",
+        f"Name it in .gitignore. {PARDON}.",
+        fix=lambda: edit.add_line(project.root / ".gitignore", f"/{path}"),
+    )

@@ -1,0 +1,188 @@
+"""What must be, and what must not be, in a project's wheel and sdist: before a build, and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+import tomlkit
+from poetry.core.factory import Factory
+from poetry.core.masonry.builders.sdist import SdistBuilder
+from poetry.core.masonry.builders.wheel import WheelBuilder
+
+from poetry_ml_plugin.audit import artifacts, credentials, leaks
+from poetry_ml_plugin.audit.checks import Check
+from poetry_ml_plugin.audit.facts import ProjectFacts
+from poetry_ml_plugin.audit.problems import Problem
+from poetry_ml_plugin.build import archives
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.project import edit, lock, pyproject
+from poetry_ml_plugin.project.pyproject import Project
+
+BACKEND = "poetry.core.masonry.api"
+AGAIN = "Build it again."
+LOCK = 'Run "poetry lock".'
+NO_SBOM = (
+    'It can be written by "poetry build" alone, with poetry-core as the one build requirement. '
+    f"Or take sbom out of [tool.{pyproject.TOOL}]."
+)
+
+
+def before(project: Project) -> list[Problem]:
+    """Every reason not to build a project as it stands on the disk."""
+    locked = lock.read(project.root)
+    return [
+        *artifacts.verify(project),
+        *(artifacts.versions(project, locked) if locked else _unlocked(project)),
+        *(links(project) or lost(project)),
+        *leaks.in_tree(project),
+    ]
+
+
+def after(project: Project, archive: Path) -> list[Problem]:
+    """Every reason not to let a wheel or an sdist of a project out: it is opened, and read to its end."""
+    try:
+        return list(_inspect(project, archive))
+    except MLError as error:
+        return [Problem(str(error), AGAIN)]
+
+
+def links(project: Project) -> list[Problem]:
+    """Links in the package: Poetry cannot pack them, or packs them under the name of their target."""
+    package = project.artifacts_dir.parent
+    paths = [package.parent, package, *sorted(package.rglob("*"))]
+    return [v for path in paths if path.is_symlink() and (v := _link(project, path))]
+
+
+def lost(project: Project) -> list[Problem]:
+    """Artifacts that a build would leave behind without a word."""
+    missing: dict[str, list[str]] = {}
+    for kind, names in contents(project).items():
+        prefix = _artifacts_in(project, wheel=kind == "wheel")
+        for name in (artifacts.MANIFEST, *artifacts.listed(project)):
+            if artifacts.is_file(project.artifacts_dir / name) and prefix / name not in names:
+                missing.setdefault(name, []).append(kind)
+    return [
+        Problem(
+            f"{project.at(project.artifacts_dir)}/{name} would not be in the {' and the '.join(kinds)}",
+            _include(project),
+            fix=lambda: include(project),
+        )
+        for name, kinds in missing.items()
+    ]
+
+
+def packs(facts: ProjectFacts) -> list[Problem]:
+    return links(facts.project) or lost(facts.project)
+
+
+CHECK = Check("packaging", "artifacts travel in wheel and sdist", packs)
+
+
+def include(project: Project) -> None:
+    """Have the artifacts travel in every build, even where git ignores them."""
+    folder = project.at(project.artifacts_dir)
+    poetry = (
+        pyproject.load(project.root / "pyproject.toml").unwrap().get("tool", {}).get("poetry", {})
+    )
+    entries = tomlkit.array()
+    for entry in [entry for entry in poetry.get("include", []) if folder not in str(entry)]:
+        entries.append(tomlkit.item(entry, _parent=entries))
+    wanted = tomlkit.inline_table()
+    wanted.update({"path": f"{folder}/**/*", "format": ["sdist", "wheel"]})
+    entries.append(wanted)
+    edit.amend(project.root, {("tool", "poetry", "include"): entries})
+
+
+def contents(project: Project) -> dict[str, set[PurePosixPath]]:
+    """What Poetry would put into a wheel and an sdist, by the names there. Raises MLError where it cannot.
+
+    What another build backend would do is not known before it has done so.
+    """
+    system = pyproject.load(project.root / "pyproject.toml").unwrap().get("build-system", {})
+    if system.get("build-backend", BACKEND) != BACKEND:
+        return {}
+    try:
+        poetry = Factory().create_poetry(project.root)
+        wheel = WheelBuilder(poetry).find_files_to_add()
+        sdist = SdistBuilder(poetry).find_files_to_add(exclude_build=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise MLError(f"{project.root} cannot be built: {error}") from error
+    return {
+        "wheel": {PurePosixPath(file.relative_to_target_root().as_posix()) for file in wheel},
+        "sdist": {PurePosixPath(file.relative_to_source_root().as_posix()) for file in sdist},
+    }
+
+
+def _unlocked(project: Project) -> list[Problem]:
+    return [
+        Problem(f"{name} depends on the versions of its libraries, and none is locked", LOCK)
+        for name, entry in artifacts.listed(project).items()
+        if entry.strict
+    ]
+
+
+def _inspect(project: Project, archive: Path) -> Iterator[Problem]:
+    where = f"{archive.name}: "
+    prefix = _artifacts_in(project, archives.is_wheel(archive))
+    manifest, seen, sbom = b"", {}, not archives.is_wheel(archive)
+    for path, stream in archives.members(archive):
+        if stream is None:
+            yield Problem(f"{where}{path} is a link", "Put the file itself in its place.")
+            continue
+        head = stream.read(credentials.LONGEST)
+        facts = (*artifacts.digest(stream, head), head[:1024])
+        if prefix in path.parents:
+            name = path.relative_to(prefix)
+            seen[name.as_posix()] = facts
+            manifest = head if str(name) == artifacts.MANIFEST else manifest
+        sbom = sbom or path.parent.name == "sboms"
+        if credentials.refused(path) and not leaks.pardoned(project, path):
+            yield Problem(f"{where}{path} is for nobody else", f"Take it out. {leaks.PARDON}.")
+        elif facts[1] == len(head):
+            yield from leaks.in_text(project, path, head, where)
+    yield from _held(project, where, manifest, seen)
+    if project.sbom and not sbom:
+        yield Problem(f"{where}there is no SBOM", NO_SBOM)
+
+
+def _held(
+    project: Project, where: str, manifest: bytes, seen: Mapping[str, tuple[str, int, bytes]]
+) -> Iterator[Problem]:
+    """How the artifacts in an archive differ from the manifest beside them."""
+    try:
+        entries = artifacts.parse(manifest)
+    except ValueError:
+        yield Problem(f"{where}there is no manifest, and so no trained model", _include(project))
+        return
+    for name, entry in entries.items():
+        if name not in seen:
+            yield Problem(f"{where}{name} is missing", _include(project))
+        elif differs := artifacts.compare(f"{where}{name}", entry, *seen[name]):
+            yield differs
+    for name in sorted(artifacts.unlisted(seen, entries)):
+        yield Problem(f"{where}{name} is not in the manifest", artifacts.UNLISTED)
+
+
+def _link(project: Project, path: Path) -> Problem | None:
+    target = path.resolve()
+    inside = target.is_relative_to(project.root.resolve())
+    if path.exists() and inside and project.artifacts_dir not in (path, *path.parents):
+        return None  # Poetry packs it under another name, which is no business of ours
+    fault = "" if inside else " outside the project"
+    hint = (
+        'Run "dvc config cache.type copy", then "dvc checkout --relink".'
+        if ".dvc" in target.parts or path.with_name(f"{path.name}.dvc").is_file()
+        else "Put what it points to in its place."
+    )
+    return Problem(f"{project.at(path)} is a link to {target}{fault}: it would not be packed", hint)
+
+
+def _artifacts_in(project: Project, wheel: bool) -> PurePosixPath:
+    """The folder of the artifacts in a wheel, or in an sdist."""
+    return PurePosixPath(*() if wheel else ("src",), project.package, project.artifacts_dir.name)
+
+
+def _include(project: Project) -> str:
+    glob = f"{project.at(project.artifacts_dir)}/**/*"
+    return f'Write include = [{{ path = "{glob}", format = ["sdist", "wheel"] }}] in [tool.poetry].'

@@ -1,0 +1,47 @@
+"""What every `poetry ml` command shares: where it works, and how it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from cleo.formatters.formatter import Formatter
+from poetry.console.commands.command import Command
+
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import platforms, venv
+
+if TYPE_CHECKING:
+    from poetry.console.application import Application
+
+
+class MLCommand(Command):
+    """Prints an MLError as it reads, and ends with 1."""
+
+    def handle(self) -> int:
+        venv.leave_own()
+        platforms.print_anything()
+        try:
+            return self.act()
+        except MLError as error:
+            self.line_error(escape(str(error)), style="error")
+            return 1
+
+    def act(self) -> int:
+        """Do what the command is for, and return the exit code."""
+        raise NotImplementedError
+
+    @property
+    def folder(self) -> Path:
+        """The folder that Poetry was told to work on, or was started in."""
+        return cast("Application", self.application).project_directory.resolve()
+
+    def way_to(self, folder: Path) -> list[str]:
+        """What is to be typed to get into a folder; nothing where one is there."""
+        way = platforms.relative(folder, self.folder)
+        return [] if way == Path() else [f"cd {platforms.quoted(str(way))}"]
+
+
+def escape(text: str) -> str:
+    """Text in which cleo sees no markup."""
+    return Formatter.escape(text)

@@ -1,0 +1,83 @@
+"""`poetry ml deploy docker | kubernetes | sagemaker | render | fly`: files that are the user's, and what runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from cleo.helpers import option
+
+from poetry_ml_plugin.audit.facts import ProjectFacts
+from poetry_ml_plugin.audit.problems import listing
+from poetry_ml_plugin.commands.base.command import MLCommand, escape
+from poetry_ml_plugin.deploy import TARGETS, memory, readiness
+from poetry_ml_plugin.deploy.container import (
+    docker,
+    files,
+    values,
+)
+from poetry_ml_plugin.project import edit, pyproject
+from poetry_ml_plugin.project.pyproject import Project
+
+OVERWRITE = option("overwrite", None, "Replace files that differ, after showing how.")
+IMAGE = option(
+    "image", None, "The image's name, like ghcr.io/acme/churn, to be remembered.", flag=False
+)
+
+
+class Container(MLCommand):
+    """Writes the files of a target, and leaves those that are there to the user."""
+
+    def _settle(self, root: Path, planned: Mapping[str, str], edited: Collection[str] = ()) -> None:
+        """Write what is new. What differs is only replaced when that is asked for; `edited` is it already."""
+        changed = {change.name: change for change in files.changes(root, planned)}
+        for name in planned:
+            change = changed.get(name)
+            if change is None:
+                self.line(f"  <comment>=</comment> {name} is as it should be")
+            elif change.old is None or name in edited or self._may_replace(change):
+                files.write(root, change)
+                self.line(f"  <success>✓</success> {name} written")
+
+    def _may_replace(self, change: files.Change) -> bool:
+        if not self.option("overwrite"):
+            count = sum(line[:1] in ("+", "-") for line in change.diff.splitlines()[2:])
+            self.line(
+                f"  <comment>-</comment> {change.name} is yours, and stays: it differs in "
+                f"{count} line{'s' * (count > 1)} from what would be written (--overwrite shows it)"
+            )
+            return False
+        self.line(escape(change.diff))
+        # With nobody to ask, --overwrite is the answer.
+        return not self.io.is_interactive() or self.confirm(f"Replace {change.name}?", False)
+
+    def _read(self, project: Project) -> values.Values:
+        image = self.option("image")
+        read = values.read(project, image)
+        if image and memory.recall(project, "docker").get("image") != image:
+            keys = ("tool", pyproject.TOOL, "deploy", "docker", "image")
+            edit.amend(project.root, {keys: image})
+        return read
+
+    def _image_files(self, project: Project, read: values.Values) -> dict[str, str]:
+        planned = docker.plan(project, read, anew=bool(self.option("overwrite")))
+        if "@sha256:" not in planned["Dockerfile"]:
+            self.line(
+                f"  <comment>-</comment> The base python:{read.python}-slim is named by its tag alone, "
+                "for its registry cannot be asked. Pin it later with --overwrite"
+            )
+        return planned
+
+    def _advise(self, project: Project, target: str) -> None:
+        """Name all that keeps a platform from building and running this: it asks nobody first."""
+        if wrong := list(readiness.ready(TARGETS[target], ProjectFacts(project))):
+            self.line("")
+            self.line("<comment>It would not work yet:</comment>")
+            self.line(escape(listing(wrong)))
+
+    def _next(self, *commands: str) -> int:
+        self.line("")
+        self.line("Next:")
+        for command in commands:
+            self.line(f"  <c1>{escape(command)}</c1>")
+        return 0

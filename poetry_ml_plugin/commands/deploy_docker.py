@@ -1,0 +1,66 @@
+"""`poetry ml deploy docker`."""
+
+from __future__ import annotations
+
+from cleo.helpers import argument, option
+
+from poetry_ml_plugin.commands.base.container import IMAGE, OVERWRITE, Container
+from poetry_ml_plugin.deploy.container import (
+    builder,
+    docker,
+    values,
+)
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.pyproject import Project
+
+
+class Docker(Container):
+    name = "ml deploy docker"
+    description = "Writes a Dockerfile, and builds the image of the service."
+    arguments = [  # noqa: RUF012
+        argument("options", "After --: what else the builder is told.", True, True)
+    ]
+    options = [  # noqa: RUF012
+        IMAGE,
+        option("push", None, "Push the image to the registry that its name says."),
+        option("files-only", None, "Only write Dockerfile and .dockerignore."),
+        OVERWRITE,
+    ]
+    help = """\
+Builds an image with docker, podman or buildah, whichever is there. Its tag is the project's version and
+a hash of all that went in.
+
+    <c1>poetry ml deploy docker --image ghcr.io/acme/churn --push</c1>
+"""
+
+    def act(self) -> int:
+        if (more := self.argument("options")) and not more[0].startswith("-"):
+            raise MLError(
+                f'"{more[0]}" is no option of a builder. See: poetry ml deploy docker --help'
+            )
+        project = pyproject.find(self.folder)
+        read = self._read(project)
+        if self.option("push") and "/" not in read.image:
+            raise MLError(
+                f'"{read.image}" names no registry to push to. Say where: --image ghcr.io/acme/{read.image}'
+            )
+        if not self.option("files-only"):
+            docker.verify(project)
+        self._settle(project.root, self._image_files(project, read))
+        if self.option("files-only"):
+            return self._next(f"docker build --tag {docker.reference(project, read)} .")
+        return self._build(project, read)
+
+    def _build(self, project: Project, read: values.Values) -> int:
+        program = builder.find()
+        reference = docker.reference(project, read)
+        self.line(f"Building <c1>{reference}</c1> with {program}")
+        labels = docker.labels(project, read)
+        builder.build(program, project.root, reference, labels, self.argument("options"))
+        if not self.option("push"):
+            tool = "podman" if program == "buildah" else program
+            return self._next(f"{tool} run --rm --publish 8080:8080 {reference}")
+        self.line(f"Pushing <c1>{reference}</c1>")
+        builder.push(program, reference)
+        return self._next("poetry ml deploy kubernetes --apply")

@@ -1,0 +1,58 @@
+"""`poetry ml deploy kubernetes`."""
+
+from __future__ import annotations
+
+from cleo.helpers import option
+
+from poetry_ml_plugin.commands.base.container import IMAGE, OVERWRITE, Container
+from poetry_ml_plugin.deploy.container import (
+    docker,
+    kubernetes,
+)
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.project import pyproject
+
+
+class Kubernetes(Container):
+    name = "ml deploy kubernetes"
+    description = "Writes manifests for a Kubernetes cluster, and applies them if asked to."
+    options = [  # noqa: RUF012
+        IMAGE,
+        option("kserve", None, "As an InferenceService of KServe."),
+        option("knative", None, "As a Service of Knative, or of Google's Cloud Run."),
+        option("apply", None, "Apply them with kubectl, and wait for the new pods."),
+        OVERWRITE,
+    ]
+    help = f"""\
+Writes kubernetes/, and sets in its kustomization.yaml the image that <c1>poetry ml deploy docker</c1> builds
+from the sources as they are now. [tool.{pyproject.TOOL}.deploy.kubernetes] sets replicas, max-replicas, cpu
+and memory.
+"""
+
+    def act(self) -> int:
+        project = pyproject.find(self.folder)
+        read = self._read(project)
+        flavour = self._flavour()
+        if not (project.root / "Dockerfile").is_file():
+            raise MLError("There is no image to run yet. Build it: poetry ml deploy docker")
+        reference = docker.reference(project, read)
+        planned = kubernetes.plan(project.root, read, reference, flavour)
+        self._settle(project.root, planned, edited=[kubernetes.kustomization(flavour)])
+        self.line(f"The image is <c1>{reference}</c1>")
+        if "/" not in read.image:
+            self.line(
+                "  <comment>-</comment> That names no registry, so only a node which has it already can run "
+                f"it. Say where nodes pull it from: --image ghcr.io/acme/{read.image}"
+            )
+        if not self.option("apply"):
+            push = ["poetry ml deploy docker --push"] if "/" in read.image else []
+            return self._next(*push, f"kubectl apply --kustomize {flavour.folder}")
+        kubernetes.apply(project.root, read, flavour)
+        return 0
+
+    def _flavour(self) -> kubernetes.Flavour:
+        if self.option("kserve") and self.option("knative"):
+            raise MLError("Choose one of --kserve and --knative.")
+        if self.option("kserve"):
+            return kubernetes.KSERVE
+        return kubernetes.KNATIVE if self.option("knative") else kubernetes.PLAIN

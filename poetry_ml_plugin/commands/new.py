@@ -1,0 +1,125 @@
+"""`poetry ml new`: words in, a project out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import dropwhile
+from pathlib import Path
+
+from cleo.helpers import argument, option
+
+from poetry_ml_plugin.commands.base.command import MLCommand, escape
+from poetry_ml_plugin.commands.base.steps import Steps
+from poetry_ml_plugin.commands.base.trust import agree
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import platforms, staging, venv
+from poetry_ml_plugin.project import names
+from poetry_ml_plugin.project.pyproject import Project
+from poetry_ml_plugin.template import find, first_run, render, scaffold, update
+from poetry_ml_plugin.template.first_run import Step
+from poetry_ml_plugin.template.render import Template
+
+
+class New(MLCommand):
+    name = "ml new"
+    description = "Makes a project with a model that trains, predicts and serves."
+    arguments = [argument("path", "The folder to make.")]  # noqa: RUF012
+    options = [  # noqa: RUF012
+        option("name", None, "The distribution's name, unless the folder's will do.", flag=False),
+        option(
+            "package", None, "The package's name, unless the distribution's will do.", flag=False
+        ),
+        option("description", None, "What the model does, in one sentence.", flag=False),
+        option("template", None, f"{', '.join(find.SHIPPED)}, a folder or URL[@REF].", flag=False),
+        option("trust", None, "Run the code of a template that is not the plugin's."),
+        option("into", None, "Add what is missing to a folder with something in it."),
+        option("no-install", None, "Do not lock and install the dependencies; nor train."),
+        option("no-train", None, "Do not train the sample model."),
+        option("no-git", None, "Do not make a git repository."),
+    ]
+    help = """\
+Makes a folder with a data-science layout, locks and installs its dependencies, trains the sample
+model, and makes the first commit.
+
+    <c1>poetry ml new churn</c1>
+    <c1>poetry ml new mood --template text</c1>
+    <c1>poetry ml new churn --template https://example.org/our-template.git@v2</c1>
+"""
+
+    def act(self) -> int:
+        try:
+            with platforms.signals_raise():
+                return self._make()
+        except platforms.Ended as ended:  # on the way into it and out of it, too
+            self.line_error("Interrupted.", style="error")
+            return ended.exit_code
+
+    def _make(self) -> int:
+        target = self._target()
+        own = names.derive(target, self.option("name"), self.option("package"))
+        into = self.option("into") and target.is_dir() and any(target.iterdir())
+        (_check_into if into else scaffold.check_target)(target)
+        template = find.get(self.option("template"), self.folder, target)
+        files = render.plan(own, venv.preferred_python(), self.option("description"), template)
+        files = update.remember(files)
+        if into:
+            files = scaffold.missing(files, target)
+        self.line(f"Making <c1>{escape(own.distribution)}</c1> in {escape(str(target))}")
+
+        def write(tell: first_run.Tell) -> str:
+            (scaffold.add if into else scaffold.write)(files, target)
+            return f"{len(files)} files"
+
+        steps = Steps(self.io)
+        # A signal may come the moment after all was put in its place.
+        done = steps.run([Step("Write the project", write)])
+        if done or (steps.interrupted and (target / "pyproject.toml").exists()):
+            return self._bring_up(Project(target, own.package), steps, template)
+        return steps.exit_code
+
+    def _bring_up(self, project: Project, steps: Steps, template: Template) -> int:
+        install, train = not self.option("no-install"), not self.option("no-train")
+        start, commit = first_run.repository_steps(project)
+        own_repository = not self.option("no-git") and steps.run([start])
+        trusted = not install or agree(self, template)
+        if install and trusted:
+            steps.run(first_run.environment_steps(project, train))
+        if own_repository:
+            steps.run([commit])
+        go = self.way_to(project.root)
+        if steps.failed:
+            self._say("To go on, once that is mended:", [*go, *steps.resume])
+            return steps.exit_code
+        if not trusted:
+            following = ["poetry install", "poetry ml train"]
+            self._say("To go on, once you have read its code:", [*go, *following])
+            return 1
+        ready = install and train
+        following = (
+            ["poetry ml serve", "poetry build"] if ready else ["poetry ml train", "poetry ml serve"]
+        )
+        self._say("Next:", [*go, *following])
+        return 0
+
+    def _say(self, title: str, commands: Iterable[str]) -> None:
+        self.line("")
+        self.line(title)
+        for command in commands:
+            self.line(f"  <c1>{escape(command)}</c1>")
+
+    def _target(self) -> Path:
+        path = Path(self.argument("path")).expanduser()
+        if not self.argument("path"):  # as of a variable that is not set: it is not where we are
+            names.derive(path)
+        if ".." in dropwhile("..".__eq__, path.parts):
+            raise MLError(f'"{path}" goes up again after it went down. Name the folder directly.')
+        return (self.folder / path).resolve()
+
+
+def _check_into(target: Path) -> None:
+    staging.clean(target)
+    if (target / "pyproject.toml").exists():
+        raise MLError(
+            f"{target} has a pyproject.toml already. Add to that project with: "
+            f"cd {platforms.quoted(str(target))}; poetry ml init"
+        )

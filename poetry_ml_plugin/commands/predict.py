@@ -1,0 +1,11 @@
+"""`poetry ml predict`: the project's own verb."""
+
+from __future__ import annotations
+
+from poetry_ml_plugin.commands.base.verb import Verb, verb_help
+
+
+class Predict(Verb):
+    name = "ml predict"
+    description = "Predicts rows given as JSON, as a file or on standard input."
+    help = verb_help("predict")

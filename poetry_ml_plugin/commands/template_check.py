@@ -1,0 +1,73 @@
+"""`poetry ml template check`: whether a project is fit to be a template."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from cleo.helpers import argument, option
+
+from poetry_ml_plugin.commands.base.command import MLCommand, escape
+from poetry_ml_plugin.commands.base.steps import Steps
+from poetry_ml_plugin.commands.base.trust import agree
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import venv
+from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.project.pyproject import Project
+from poetry_ml_plugin.template import find, first_run, render, scaffold, update
+from poetry_ml_plugin.template.first_run import Step
+from poetry_ml_plugin.template.render import Template
+
+# Unlike any word in a template, so that one which was not replaced shows.
+NAMES = Names("quite-another-name", "quite_another_name")
+
+
+class Check(MLCommand):
+    name = "ml template check"
+    description = "Renders a template, installs it, trains its model and runs its tests."
+    arguments = [argument("template", "A template as new --template takes it.")]  # noqa: RUF012
+    options = [option("trust", None, "Run the template's code without asking.")]  # noqa: RUF012
+    help = """\
+A template is a Poetry project that runs where it stands, and whose pyproject.toml names the word that
+becomes another project's name:
+
+    [tool.poetry-ml-plugin.template]
+    word = "our_model"
+
+    <c1>poetry ml template check ./our-template</c1>
+"""
+
+    def act(self) -> int:
+        with tempfile.TemporaryDirectory(prefix="poetry-ml-check-") as folder:
+            return self._check(Project(Path(folder).resolve() / "checked", NAMES.package))
+
+    def _check(self, project: Project) -> int:
+        template = find.get(self.argument("template"), self.folder, self.folder)
+        if not agree(self, template):
+            return 1
+        os.environ["POETRY_VIRTUALENVS_IN_PROJECT"] = "true"  # to be gone with the folder
+        steps = Steps(self.io)
+        steps.run(
+            [
+                Step("Render it", lambda tell: write(template, project)),
+                *first_run.environment_steps(project, train=True),
+                Step("Run its tests", lambda tell: first_run.run_tests(project, tell)),
+            ]
+        )
+        if not steps.failed:
+            self.line(f"<info>{escape(self.argument('template'))} is fit to be a template.</info>")
+        return steps.exit_code
+
+
+def write(template: Template, project: Project) -> str:
+    """Write a project from the template. Raises MLError where a word of the template is left in it."""
+    files = render.plan(NAMES, venv.preferred_python(), template=template)
+    words = {template.names.distribution, template.names.package}
+    left = [
+        str(path) for path, file in files.items() if any(w.encode() in file.content for w in words)
+    ]
+    if left:
+        raise MLError(f"These still hold the template's word: {', '.join(left)}.")
+    scaffold.write(update.remember(files), project.root)
+    return f"{len(files)} files"

@@ -1,0 +1,1 @@
+"""Targets that run an image: its files, how it is built, and the manifests around it."""

@@ -1,0 +1,208 @@
+"""The image of a project's service: its files, what goes in, what it is called."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from poetry_ml_plugin.audit import artifacts, credentials
+from poetry_ml_plugin.audit.facts import ProjectFacts
+from poetry_ml_plugin.audit.problems import Problem, listing
+from poetry_ml_plugin.deploy import TARGETS, readiness
+from poetry_ml_plugin.deploy.container import registry
+from poetry_ml_plugin.deploy.container.files import Files, render
+from poetry_ml_plugin.deploy.container.values import TEMPLATE, Values, serve_setting
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import git
+from poetry_ml_plugin.project import pyproject
+
+if TYPE_CHECKING:
+    from poetry_ml_plugin.project.pyproject import Project
+
+Digest = Callable[[str, str], str | None]
+
+KINDS = ("json", "toml", "yaml", "yml")
+
+# What never goes in, wherever it lies. Builders know no more of patterns than * and ?, and what is
+# called credentials, or secrets.py, may be code.
+NEVER = (
+    *(
+        name.replace("[-_]", "?")
+        for name in credentials.NAMES
+        if not name.endswith(".*") and "credentials" not in name
+    ),
+    *sorted(credentials.FOLDERS),
+    *(f"{name}.{kind}" for name in ("secrets", "credentials") for kind in KINDS),
+    *(".venv", "venv", "__pycache__", "*.pyc", "*.ipynb"),
+)
+SERVE = "configs/serve.yaml"
+
+
+def plan(
+    project: Project, values: Values, resolve: Digest = registry.digest, anew: bool = False
+) -> Files:
+    """The Dockerfile and .dockerignore of a project.
+
+    Its base keeps the digest that a Dockerfile in place gives it, unless it is to be planned `anew`;
+    else `resolve` is asked for one.
+    """
+    tag = f"{values.python}-slim"
+    pinned = _pinned(project.root, tag)
+    digest = pinned if pinned and not anew else resolve("library/python", tag) or pinned
+    others = {f"python:{TEMPLATE.python}-slim": f"python:{tag}" + (f"@{digest}" if digest else "")}
+    dockerfile = render("Dockerfile", values, **others)
+    if not (project.root / SERVE).is_file():
+        dockerfile = dockerfile.replace(f"COPY {SERVE} configs/\n", "")
+    return {"Dockerfile": dockerfile, ".dockerignore": ignore(sources(project))}
+
+
+def sources(project: Project) -> list[str]:
+    """The files and folders that an image is built from. Raises MLError where one has an odd name."""
+    document = pyproject.load(project.root / "pyproject.toml").unwrap()
+    own, poetry = document.get("project", {}), document.get("tool", {}).get("poetry", {})
+    named = {"pyproject.toml", "poetry.lock", *_texts(own), *_texts(poetry), *_code(poetry)}
+    named |= {path.name for path in project.root.glob("LICEN[CS]E*")}
+    if (project.root / SERVE).is_file():
+        named.add(SERVE)
+    paths = sorted({PurePosixPath(name) for name in named})
+    names = [path.as_posix() for path in paths if not set(path.parents) & set(paths)]
+    if odd := [name for name in names if not _fit(name)]:
+        raise MLError(
+            f"pyproject.toml names {', '.join(map(repr, odd))}, which cannot go into an image: "
+            "give it a relative path of letters, digits, dots, dashes and underscores."
+        )
+    return names
+
+
+def ignore(names: list[str]) -> str:
+    """A .dockerignore that lets in these, and nothing else."""
+    return "\n".join(
+        [
+            "# Nothing goes into the image but what it is made of,",
+            "*",
+            *(f"!{name}" for name in names),
+            "",
+            "# and of that, nothing that is secret or left over.",
+            *(f"**/{pattern}" for pattern in NEVER),
+            "",
+        ]
+    )
+
+
+def context(project: Project) -> Iterator[str]:
+    """Every file that .dockerignore lets in, as a path in the project."""
+    for name in sources(project):
+        for path in sorted(project.root.glob(name)):
+            if path.is_dir():
+                yield from sorted(_walk(project.root, path))
+            else:
+                yield path.relative_to(project.root).as_posix()
+
+
+def verify(project: Project) -> None:
+    """Raises MLError that names everything for which an image would not build, not work, or tell a secret."""
+    problems = list(readiness.ready(TARGETS["docker"], ProjectFacts(project)))
+    if serve_setting(project.root, "api_keys"):
+        what = f"{SERVE} has api_keys, and would take them into the image"
+        hint = f"Set ${project.package.upper()}_SERVE_API_KEYS where the image runs."
+        problems.append(Problem(what, hint))
+    if problems:
+        raise MLError(f"The image was not built:\n{listing(problems)}")
+
+
+def reference(project: Project, values: Values) -> str:
+    """The image's full name. Its tag is the version and what the sources hash to, so it never moves."""
+    hashed = hashlib.sha256()
+    for name in [*context(project), "Dockerfile", ".dockerignore"]:
+        path = project.root / name
+        hashed.update(f"{name}\0{path.is_symlink()}\0".encode())
+        hashed.update(_sha256(path))
+    return f"{values.image}:{values.version.replace('+', '_')}-{hashed.hexdigest()[:12]}"
+
+
+def labels(project: Project, values: Values) -> dict[str, str]:
+    """What an image says of its origin: version, commit, and the artifacts' hashes."""
+    hashes = {name: entry.sha256 for name, entry in artifacts.listed(project).items()}
+    said = {
+        "org.opencontainers.image.title": values.name,
+        "org.opencontainers.image.version": values.version,
+        "org.opencontainers.image.revision": git.revision(project.root, sources(project)),
+        "poetry-ml-plugin.artifacts": json.dumps(hashes, sort_keys=True),
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _pinned(root: Path, tag: str) -> str | None:
+    path = root / "Dockerfile"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    found = re.search(rf"(?m)^FROM python:{re.escape(tag)}@(sha256:[0-9a-f]{{64}})\b", text)
+    return found[1] if found else None
+
+
+def _texts(table: dict[str, Any]) -> Iterator[str]:
+    """The files that a package's metadata is read from."""
+    readme = table.get("readme")
+    for entry in readme if isinstance(readme, list) else [readme]:
+        if path := entry.get("file") if isinstance(entry, dict) else entry:
+            yield str(path)
+    licence = table.get("license")
+    if isinstance(licence, dict) and "file" in licence:
+        yield str(licence["file"])
+    for pattern in table.get("license-files", []):
+        yield str(pattern)
+
+
+def _code(poetry: dict[str, Any]) -> Iterator[str]:
+    """The folders and files that Poetry packs."""
+    packages = poetry.get("packages") or [{"include": "src"}]
+    for entry in packages:
+        yield str(entry.get("from") or _fixed(str(entry["include"])))
+    for entry in poetry.get("include", []):
+        path = _fixed(str(entry["path"] if isinstance(entry, dict) else entry))
+        if path != ".":
+            yield path
+    build = poetry.get("build")
+    if script := build.get("script") if isinstance(build, dict) else build:
+        yield str(script)
+
+
+def _fixed(pattern: str) -> str:
+    """The part of a path before its first wildcard."""
+    parts = PurePosixPath(pattern).parts
+    wild = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
+    return PurePosixPath(*parts[:wild]).as_posix()
+
+
+def _fit(name: str) -> bool:
+    path = PurePosixPath(name)
+    plain = re.fullmatch(r"[A-Za-z0-9_.*?\[\]/-]+", name)
+    return bool(plain) and name != "." and not path.is_absolute() and ".." not in path.parts
+
+
+def _walk(root: Path, folder: Path) -> Iterator[str]:
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _never(name)]
+        for name in names:
+            if not _never(name):
+                yield (Path(here) / name).relative_to(root).as_posix()
+
+
+def _never(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in NEVER)
+
+
+def _sha256(path: Path) -> bytes:
+    if path.is_symlink():
+        return hashlib.sha256(str(path.readlink()).encode()).digest()
+    hashed = hashlib.sha256()
+    if path.is_file():
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                hashed.update(part)
+    return hashed.digest()

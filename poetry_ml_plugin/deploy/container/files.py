@@ -1,0 +1,89 @@
+"""The files of a target: rendered from templates, shown where they differ, written whole."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from poetry_ml_plugin.deploy.container.values import TEMPLATE, Values
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import platforms
+from poetry_ml_plugin.template.render import template_dir
+
+Files = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to become of one file: `old` is what stands there, None where nothing does."""
+
+    name: str
+    old: str | None
+    new: str
+
+    @property
+    def diff(self) -> str:
+        """What writing it would change, line by line."""
+        old, new = (text.splitlines() for text in (self.old or "", self.new))
+        return "\n".join(difflib.unified_diff(old, new, self.name, "as it would be", lineterm=""))
+
+
+def render(name: str, values: Values, **others: str) -> str:
+    """A template with its own words replaced, all at once, by a project's; and `others` too."""
+    words = {**_words(values), **others}
+    text = (template_dir("deploy") / name).read_text(encoding="utf-8")
+    pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return re.sub(pattern, lambda found: words[found[0]], text)
+
+
+def changes(root: Path, planned: Mapping[str, str]) -> list[Change]:
+    """What the planned files would change. Nothing is written. Raises MLError for one that cannot be read."""
+    found = [Change(name, _read(root / name), text) for name, text in planned.items()]
+    return [change for change in found if change.old != change.new]
+
+
+def write(root: Path, change: Change) -> None:
+    """Put a file in its place, whole. Raises MLError where that cannot be."""
+    path = root / change.name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        platforms.write_whole(path, change.new.encode())
+    except OSError as error:
+        raise MLError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _words(values: Values) -> dict[str, str]:
+    said = zip(_phrases(TEMPLATE), _phrases(values), strict=True)
+    return dict(said)
+
+
+def _phrases(values: Values) -> tuple[str, ...]:
+    """How a template says each value; no phrase is a part of what it must not change."""
+    return (
+        values.name,
+        values.package,
+        values.package.upper(),
+        f"poetry=={values.poetry}",
+        f"terminationGracePeriodSeconds: {values.grace}",
+        f"maxShutdownDelaySeconds: {min(values.grace, 300)}",
+        f"kill_timeout = {min(values.grace, 300)}",
+        f"minReplicas: {values.replicas}",
+        f"maxReplicas: {values.max_replicas}",
+        f'minScale: "{values.replicas}"',
+        f'maxScale: "{values.max_replicas}"',
+        f"cpu: {values.cpu}",
+        f"memory: {values.memory}",
+        f'memory = "{values.mebibytes}mb"',
+    )
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise MLError(f"{path} cannot be read: {error}. Move it away first.") from error

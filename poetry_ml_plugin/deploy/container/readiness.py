@@ -1,0 +1,33 @@
+"""Whether an image of a project would build and serve, as far as its files say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from poetry_ml_plugin.audit import artifacts, checks
+from poetry_ml_plugin.audit.facts import Finder, ProjectFacts
+from poetry_ml_plugin.audit.problems import Problem
+from poetry_ml_plugin.deploy.readiness import INSTEAD, by_path
+from poetry_ml_plugin.host import git
+
+
+def no_paths(facts: ProjectFacts) -> Iterable[Problem]:
+    for package in by_path(facts):
+        what = f"{package.name} is taken from {package.path}, which an image does not have"
+        yield Problem(what, INSTEAD)
+
+
+def artifacts_in_git(facts: ProjectFacts) -> Iterable[Problem]:
+    tracked = git.tracked(facts.root)
+    if outside := [path for path in artifacts.files(facts.project) if path not in tracked]:
+        yield Problem(
+            f"git does not track {', '.join(outside)}, and Render builds what git tracks",
+            'Run "git add --force" with these, and commit.',
+        )
+
+
+IMAGE: tuple[Finder, ...] = (checks.python, no_paths)
+"""What an image depends on."""
+
+RENDER: tuple[Finder, ...] = (*IMAGE, artifacts_in_git)
+"""What an image that Render builds depends on."""

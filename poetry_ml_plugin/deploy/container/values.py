@@ -1,0 +1,165 @@
+"""What the files of a container target say of a project, every value fit to stand in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from poetry_ml_plugin.deploy import memory
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.project import pyproject
+
+if TYPE_CHECKING:
+    from poetry_ml_plugin.project.pyproject import Project
+
+PAUSE = 5  # seconds before a stop, in which a cluster learns to send nothing more
+SPARE = 20  # seconds beyond the pause and the server's own time to finish
+
+# Whatever differs from these is refused, so nothing needs quoting in a Dockerfile, YAML or TOML, and
+# no value can end its line and begin another.
+FIT = {
+    "name": r"(?!(true|false|null|yes|no|on|off|y|n)$)[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
+    "package": r"[A-Za-z_][A-Za-z0-9_]*",
+    "version": r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,127}",
+    "python": r"3\.\d+(\.\d+)?",
+    "poetry": r"\d[A-Za-z0-9.+]*",
+    "image": r"[a-z0-9][a-z0-9._-]*(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*",
+    "cpu": r"\d+(\.\d+)?m?",
+    "memory": r"\d+(Mi|Gi)",
+}
+MEANS = {
+    "name": 'a name of letters, digits and dashes, no word of YAML; [project] "name" says it',
+    "package": f"a package's name in ASCII; [tool.{pyproject.TOOL}] says it",
+    "version": 'a version; [project] "version" says it',
+    "python": 'a version like "3.12"; .python-version says it',
+    "poetry": "a version; the first line of poetry.lock says it",
+    "image": "a name like ghcr.io/acme/churn, without a tag",
+    "cpu": 'like "500m" or "2"',
+    "memory": 'like "512Mi" or "2Gi"',
+}
+
+
+@dataclass(frozen=True)
+class Values:
+    """One set of values, for all files of all container targets."""
+
+    name: str
+    package: str
+    version: str
+    python: str
+    poetry: str
+    image: str  # where it is pushed to, without a tag
+    grace: int  # seconds from the word to stop to the end, pause included
+    replicas: int = 2
+    max_replicas: int = 10
+    cpu: str = "500m"
+    memory: str = "512Mi"
+
+    @property
+    def mebibytes(self) -> int:
+        """The memory as a number."""
+        return int(self.memory[:-2]) * (1024 if self.memory.endswith("Gi") else 1)
+
+
+# What the templates themselves say, where they stand.
+TEMPLATE = Values(
+    name="example-model",
+    package="example_model",
+    version="0.1.0",
+    python="3.13",
+    poetry="2.5.1",
+    image="example-model",
+    grace=45,
+)
+
+
+def read(project: Project, image: str | None = None) -> Values:
+    """The values of a project: what it says of itself, and what [tool.poetry-ml-plugin.deploy] sets.
+
+    `image` wins over what is set. Raises MLError that names every value that is not fit.
+    """
+    document = pyproject.load(project.root / "pyproject.toml").unwrap()
+    poetry = document.get("tool", {}).get("poetry", {})
+    own = {**poetry, **document.get("project", {})}
+    distribution = canonicalize_name(str(own.get("name", project.package)))
+    settings = memory.recall(project, "kubernetes")
+    unknown = sorted(settings.keys() - {"replicas", "max-replicas", "cpu", "memory"})
+    drain = serve_setting(project.root, "drain_seconds") or "20"
+    try:
+        values = Values(
+            name=distribution if distribution[0].isalpha() else f"model-{distribution}",
+            package=project.package,
+            version=str(own.get("version", "0")),
+            python=_python(project.root),
+            poetry=_poetry(project.root),
+            image=image or str(memory.recall(project, "docker").get("image", distribution)),
+            grace=PAUSE + round(float(drain)) + SPARE,
+            replicas=int(settings.get("replicas", 2)),
+            max_replicas=int(
+                settings.get("max-replicas", max(10, int(settings.get("replicas", 2))))
+            ),
+            cpu=str(settings.get("cpu", "500m")),
+            memory=str(settings.get("memory", _memory(project.artifacts_dir))),
+        )
+    except (TypeError, ValueError) as error:
+        raise MLError(
+            f"{project.root}: {error}. Numbers are wanted for drain_seconds in configs/serve.yaml, and for "
+            f"replicas and max-replicas in [tool.{pyproject.TOOL}.deploy.kubernetes]."
+        ) from error
+    _check(values, unknown)
+    return values
+
+
+def serve_setting(root: Path, key: str) -> str:
+    """A key's value in configs/serve.yaml, unquoted, or nothing. Poetry's environment reads no YAML."""
+    try:
+        text = (root / "configs" / "serve.yaml").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    line = re.search(rf"""^\s*["']?{key}["']?\s*:(?:[ \t]+(.*))?$""", text, re.MULTILINE)
+    value = re.sub(r"(^|\s)#.*", "", (line and line[1]) or "").strip()
+    return value.strip("\"'")
+
+
+def _check(values: Values, unknown: list[str]) -> None:
+    problems = [
+        f'{field.name} is "{value}", and must be {MEANS[field.name]}'
+        for field in fields(values)
+        if field.name in FIT
+        and not re.fullmatch(FIT[field.name], value := str(getattr(values, field.name)), re.ASCII)
+    ]
+    problems += [f"there is no setting {key!r} for kubernetes" for key in unknown]
+    if not 1 <= values.replicas <= values.max_replicas:
+        problems.append(f"{values.replicas} to {values.max_replicas} replicas cannot be")
+    if problems:
+        lines = "\n".join(f"  - {problem!s}" for problem in problems)
+        raise MLError(f"These values cannot stand in the files of a container:\n{lines}")
+
+
+def _python(root: Path) -> str:
+    path = root / ".python-version"
+    if path.is_file():
+        return path.read_text(encoding="utf-8").strip()
+    from poetry_ml_plugin.host import venv
+
+    return venv.preferred_python()
+
+
+def _poetry(root: Path) -> str:
+    """The Poetry that wrote the lock file."""
+    try:
+        with (root / "poetry.lock").open(encoding="utf-8") as file:
+            found = re.search(r"generated by Poetry (\S+)", file.readline())
+    except OSError:
+        found = None
+    return found[1] if found else TEMPLATE.poetry
+
+
+def _memory(artifacts: Path) -> str:
+    """A guess at what one process needs: the libraries, and the artifacts some times over."""
+    size = sum(path.stat().st_size for path in artifacts.glob("*") if path.is_file())
+    return f"{512 + 256 * round(4 * size / 2**28)}Mi"

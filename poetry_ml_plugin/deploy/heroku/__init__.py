@@ -1,0 +1,1 @@
+"""The Heroku target: checks, upload, build, release, smoke test."""

@@ -1,0 +1,150 @@
+"""One app on Heroku: what it is, what runs in it, and the ways to change that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from poetry_ml_plugin.deploy.heroku.api import HerokuAPI
+from poetry_ml_plugin.deploy.heroku.logs import Log
+from poetry_ml_plugin.errors import MLError
+
+CLI = "poetry ml deploy heroku"
+NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
+NEWEST = "version ..; max=20, order=desc"
+
+JSON = dict[str, Any]
+
+
+class App:
+    """An app by its name. Each method is a call or two, and gives what the API's schema describes."""
+
+    def __init__(self, api: HerokuAPI, name: str) -> None:
+        if not NAME.fullmatch(name):
+            raise MLError(
+                f'"{name}" cannot be an app\'s name: 3 to 30 lower-case letters, digits and dashes, '
+                "starting with a letter."
+            )
+        self.name = name
+        self._api = api
+        self._path = f"/apps/{name}"
+
+    def info(self) -> JSON:
+        return dict(self._api.get(self._path))
+
+    def create(self, region: str = "", team: str = "") -> JSON:
+        body = {"name": self.name} | ({"region": region} if region else {})
+        if team:
+            info = self._api.post("/teams/apps", {**body, "team": team})
+        else:
+            info = self._api.post("/apps", body)
+        python = {"updates": [{"buildpack": "heroku/python"}]}  # other files must not mislead it
+        self._api.put(f"{self._path}/buildpack-installations", python)
+        return dict(info)
+
+    def destroy(self) -> None:
+        self._api.delete(self._path)
+
+    def configure(self, wanted: Mapping[str, str]) -> list[str]:
+        """Set the variables that differ, and name them."""
+        if not wanted:
+            return []
+        current = self._api.get(f"{self._path}/config-vars")
+        changed = {name: value for name, value in wanted.items() if current.get(name) != value}
+        if changed:
+            self._api.patch(f"{self._path}/config-vars", changed)
+        return list(changed)
+
+    def web(self) -> JSON:
+        """The formation of the web dynos; empty before the first release."""
+        formation = self._api.get(f"{self._path}/formation")
+        return next((dict(kind) for kind in formation if kind["type"] == "web"), {})
+
+    def scale(self, dynos: int | None = None, size: str = "") -> bool:
+        """Whether the number or the size of the web dynos had to be changed."""
+        web = self.web()
+        update: JSON = {}
+        if dynos is not None and dynos != web.get("quantity"):
+            update["quantity"] = dynos
+        if size and size.lower() != str(web.get("size", "")).lower():
+            update["dyno_size"] = {"name": size}
+        if update:
+            self._api.patch(f"{self._path}/formation", {"updates": [{"type": "web", **update}]})
+        return bool(update)
+
+    def dynos(self) -> list[JSON]:
+        """The web dynos."""
+        return [d for d in self._api.get(f"{self._path}/dynos") if d["type"] == "web"]
+
+    def build(self, url: str, sha256: str, sources: str, description: str) -> JSON:
+        blob = {
+            "url": url,
+            "checksum": f"SHA256:{sha256}",
+            "version": sources,
+            "version_description": description,
+        }
+        return dict(self._api.post(f"{self._path}/builds", {"source_blob": blob}))
+
+    def built(self, id: str) -> JSON:  # noqa: A002
+        return dict(self._api.get(f"{self._path}/builds/{id}"))
+
+    def building(self) -> list[JSON]:
+        """The builds under way."""
+        return [b for b in self._api.get(f"{self._path}/builds") if b["status"] == "pending"]
+
+    def release(self, id: str) -> JSON:  # noqa: A002
+        return dict(self._api.get(f"{self._path}/releases/{id}"))
+
+    def releases(self) -> list[JSON]:
+        """The newest releases, the newest first."""
+        found: list[JSON] = self._api.get(f"{self._path}/releases", NEWEST)
+        return sorted(found, key=lambda release: -int(release["version"]))
+
+    def serving(self) -> JSON | None:
+        """The release that runs now, if there is one with code in it."""
+        current = (release for release in self.releases() if release.get("current"))
+        return next((release for release in current if release.get("slug")), None)
+
+    def sources(self, release: JSON) -> str:
+        """What a release was made of: its build was told so, by whichever machine."""
+        slug = self._api.get(f"{self._path}/slugs/{release['slug']['id']}")
+        return str(slug.get("commit") or "")
+
+    def bring_back(self, release: JSON) -> JSON:
+        """A new release of what an earlier one was."""
+        return dict(self._api.post(f"{self._path}/releases", {"release": release["id"]}))
+
+    def roll_back(self, version: int | None) -> tuple[JSON, JSON]:
+        """Bring back a version, or the last one of other code than now's. What it was, and what it is."""
+        chosen = earlier(self.releases(), version)
+        if chosen is None:
+            wanted = "earlier version" if version is None else f"v{version}"
+            raise MLError(f"{self.name} has no {wanted} to go back to. See: {CLI} releases")
+        return chosen, self.bring_back(chosen)
+
+    def log(self, lines: int, tail: bool = False) -> Iterator[str]:
+        """The last lines of the log; with `tail`, those to come as well."""
+        wanted = {"lines": lines, "tail": tail}
+        session = self._api.post(f"{self._path}/log-sessions", wanted, repeatable=True)
+        waiting: list[str] = []
+        log = Log(waiting.append)
+        for chunk in self._api.stream(session["logplex_url"], silence=None if tail else 60):
+            log.take(chunk)
+            yield from waiting
+            waiting.clear()
+        log.end()
+        yield from waiting
+
+
+def earlier(known: list[JSON], version: int | None) -> JSON | None:
+    """Of releases, newest first, the one of this version, or the last of other code than the current one."""
+    current = next((release for release in known if release.get("current")), {})
+    for release in known:
+        if release["status"] != "succeeded" or not release.get("slug"):
+            continue
+        other = release["slug"] != current.get("slug")
+        before = other and release["version"] < current.get("version", 0)
+        if before if version is None else release["version"] == version:
+            return release
+    return None

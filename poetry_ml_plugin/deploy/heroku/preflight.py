@@ -1,0 +1,193 @@
+"""All that can be known before the first call: whether a project will build, start and predict on Heroku."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from poetry.core.constraints.version import parse_constraint
+from poetry.factory import Factory
+
+from poetry_ml_plugin.audit.facts import ProjectFacts
+from poetry_ml_plugin.audit.problems import Problem, listing
+from poetry_ml_plugin.deploy import TARGETS, readiness
+from poetry_ml_plugin.deploy.heroku import bundle, smoke_test
+from poetry_ml_plugin.deploy.heroku.bundle import Bundle
+from poetry_ml_plugin.deploy.heroku.readiness import HEROKU_PYTHONS
+from poetry_ml_plugin.deploy.heroku.smoke_test import SmokeTest
+from poetry_ml_plugin.deploy.heroku.tarball import Packed, pack
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import venv
+
+if TYPE_CHECKING:
+    from poetry.poetry import Poetry
+    from poetry.utils.env import Env
+
+    from poetry_ml_plugin.project.pyproject import Project
+
+MB = 1_000_000
+SLUG_LIMIT = 500 * MB
+SHRINKS_TO = 0.4  # what compression leaves of installed packages, in our experience
+MEMORY = {  # MB, by the size of the dyno
+    "eco": 512,
+    "basic": 512,
+    "standard-1x": 512,
+    "standard-2x": 1024,
+    "performance-m": 2560,
+    "performance-l": 14336,
+    "performance-l-ram": 30720,
+    "performance-xl": 63488,
+    "performance-2xl": 129024,
+}
+DEFAULT_SIZE = "basic"
+
+
+class DeployFacts(ProjectFacts):
+    """A project as it travels, on its way to dynos of a size."""
+
+    def __init__(
+        self, project: Project, files: Bundle, env: Env | None, smoke_test: SmokeTest, size: str
+    ) -> None:
+        super().__init__(project)
+        self.bundle, self.env, self.smoke_test, self.size = files, env, smoke_test, size
+
+    def text(self, name: str) -> str | None:
+        """The text of a file that travels, or None where none does."""
+        for member in self.bundle.members:
+            if member.name == name:
+                source = member.source
+                content = source if isinstance(source, bytes) else source.read_bytes()
+                return content.decode(errors="replace")
+        return None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A project that passed every check, packed."""
+
+    bundle: Bundle
+    packed: Packed
+    notes: list[str]
+    smoke_test: SmokeTest
+    description: str
+
+
+def prepare(project: Project, size: str, file: BinaryIO) -> Prepared:
+    """Check a project for dynos of a size, and pack it into a file. Raises MLError with all problems."""
+    poetry, env = Factory().create_poetry(project.root), venv.find(project.root)
+    files = bundle.plan(project, defaults(project, poetry, env))
+    size = (size or DEFAULT_SIZE).lower()
+    facts = DeployFacts(project, files, env, smoke_test.here(project, env), size)
+    if wrong := problems(facts):
+        raise MLError(f"Nothing was deployed, for it would not work:\n{listing(wrong)}")
+    packed = pack(files, file)
+    if packed.size > SLUG_LIMIT:
+        raise MLError(f"{packed.size / MB:.0f} MB are too much for a slug: 500 MB are allowed.")
+    description = f"{poetry.package.name} {poetry.package.version}"
+    return Prepared(files, packed, notes(facts), facts.smoke_test, description)
+
+
+def distribution(project: Project) -> str:
+    """The distribution's name."""
+    return str(Factory().create_poetry(project.root).package.name)
+
+
+def defaults(project: Project, poetry: Poetry, env: Env | None) -> dict[str, str]:
+    """The files that Heroku needs, for a project that has none of its own."""
+    mine = "{}.{}".format(*(env.version_info if env else sys.version_info)[:2])
+    fitting = [version for version in HEROKU_PYTHONS if _allows(poetry, version)]
+    python = mine if mine in fitting else (fitting or HEROKU_PYTHONS)[-1]
+    return {
+        "Procfile": f"web: python -m {project.package} serve --host 0.0.0.0\n",
+        ".python-version": f"{python}\n",
+    }
+
+
+def problems(facts: DeployFacts) -> list[Problem]:
+    """Everything that would make the deploy fail."""
+    own = (found for check in CHECKS for found in check(facts))
+    return [*facts.bundle.problems, *readiness.ready(TARGETS["heroku"], facts), *own]
+
+
+def notes(facts: DeployFacts) -> list[str]:
+    """Everything that is good to know before it goes on."""
+    return [*facts.bundle.notes, *(said for advise in ADVICE for said in advise(facts))]
+
+
+def check_smoke_test(facts: DeployFacts) -> Iterator[Problem]:
+    if facts.smoke_test.failure:
+        what = f"the model does not predict its examples here: {facts.smoke_test.failure}"
+        yield Problem(what, 'See "poetry ml predict --example".')
+
+
+def check_size(facts: DeployFacts) -> Iterator[Problem]:
+    size, taken = facts.size, facts.smoke_test.memory
+    if size not in MEMORY:
+        yield Problem(f"There is no dyno size {size}", f"Sizes are {', '.join(MEMORY)}.")
+    elif taken > MEMORY[size]:
+        larger = next((name for name, mb in MEMORY.items() if mb > taken), list(MEMORY)[-1])
+        yield Problem(
+            f"Predicting takes {taken} MB of memory here, a {size} dyno has {MEMORY[size]}",
+            f"Take a larger one: --size {larger}.",
+        )
+
+
+def check_paths(facts: DeployFacts) -> Iterator[Problem]:
+    """What is installed from the project's own folder has to travel with it."""
+    root = facts.root.resolve()
+    for package in readiness.by_path(facts):
+        path = (root / package.path).resolve()
+        if path == root or not path.is_relative_to(root):  # another check's
+            continue
+        name = path.relative_to(root).as_posix()
+        if not any(n == name or n.startswith(f"{name}/") for n in facts.bundle.names):
+            yield Problem(
+                f"{package.name} is taken from {name}, which does not travel",
+                f'Run "git add --force {name}", or depend on a release of it.',
+            )
+
+
+def advise_slug(facts: DeployFacts) -> Iterator[str]:
+    if facts.env is None:
+        return
+    packages = facts.lock.packages if facts.lock else ()
+    sizes = {p.name: _installed(facts.env, p.name) for p in packages if p.runtime}
+    estimate = sum(sizes.values()) * SHRINKS_TO + facts.bundle.size
+    if estimate > 0.8 * SLUG_LIMIT:
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+        named = ", ".join(f"{name} {sizes[name] / MB:.0f} MB" for name in largest)
+        yield (
+            f"The slug may come to {estimate / MB:.0f} MB, and 500 are allowed. "
+            f"The largest packages: {named}."
+        )
+
+
+def advise_memory(facts: DeployFacts) -> Iterator[str]:
+    limit = MEMORY.get(facts.size, 0)
+    if 0.6 * limit < facts.smoke_test.memory <= limit:
+        yield (
+            f"Predicting takes {facts.smoke_test.memory} MB of the {limit} that a {facts.size} dyno "
+            "has: keep to one worker (--env WEB_CONCURRENCY=1), or take a larger --size."
+        )
+
+
+def advise_smoke_test(facts: DeployFacts) -> Iterator[str]:
+    if facts.smoke_test.skipped:
+        yield f"No prediction will be compared: {facts.smoke_test.skipped}."
+
+
+CHECKS = (check_smoke_test, check_size, check_paths)
+ADVICE = (advise_slug, advise_memory, advise_smoke_test)
+
+
+def _allows(poetry: Poetry, version: str) -> bool:
+    return poetry.package.python_constraint.allows_any(parse_constraint(f"=={version}.*"))
+
+
+def _installed(env: Env, name: str) -> int:
+    """The bytes that an installed package says it has."""
+    found: Iterable[importlib.metadata.Distribution] = env.site_packages.distributions(name=name)
+    return sum(file.size or 0 for dist in found for file in dist.files or [])

@@ -1,0 +1,79 @@
+"""What a failed deploy's log shows, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from poetry_ml_plugin.deploy.heroku.app import CLI
+
+
+class Symptom(NamedTuple):
+    """What to look for, what it means, the next command. Heroku's codes are codes; builds have prose only."""
+
+    pattern: str
+    meaning: str
+    command: str
+
+
+SYMPTOMS = (
+    Symptom(
+        r"ModuleNotFoundError: No module named '([\w]+)",
+        "{0} is imported, and is not among the runtime dependencies.",
+        "poetry add {0}",
+    ),
+    Symptom(
+        r"\bR10\b",
+        "R10: nothing listened on $PORT within a minute. The Procfile's web line has to start a "
+        "server on 0.0.0.0 and that port.",
+        "cat Procfile",
+    ),
+    Symptom(
+        r"\bR1[45]\b",
+        "R14, R15: the dyno ran out of memory. Take a larger one, or a worker less "
+        "(--env WEB_CONCURRENCY=1).",
+        f"{CLI} --size standard-2x",
+    ),
+    Symptom(
+        r"\bH10\b",
+        "H10: the app crashed. What it said before is in its log.",
+        f"{CLI} logs",
+    ),
+    Symptom(
+        r"\bH12\b",
+        "H12: an answer took longer than 30 seconds. Send fewer rows at a time, or take a faster dyno.",
+        f"{CLI} --size standard-2x",
+    ),
+    Symptom(r"\bH14\b", "H14: no web dyno is running.", f"{CLI} scale 1"),
+    Symptom(
+        r"slug size: .* is too large|Compiled slug.*too large",
+        "The slug is larger than 500 MB. Leave training libraries to the train group, and take "
+        "CPU builds of what has them.",
+        f"{CLI} --dry-run",
+    ),
+    Symptom(
+        r"poetry\.lock was last generated|poetry\.lock.*(not up to date|out of date)",
+        "poetry.lock does not fit pyproject.toml.",
+        "poetry lock",
+    ),
+    Symptom(
+        r"Multiple Python package manager|multiple package managers",
+        "There is another lock file beside poetry.lock.",
+        f"{CLI} --dry-run",
+    ),
+    Symptom(
+        r"(?i)python version.*(not supported|isn't supported|unsupported|not available)",
+        "Heroku has not this Python.",
+        "cat .python-version",
+    ),
+)
+
+
+def explain(log: str) -> list[str]:
+    """What is recognised in a log, each with its next command."""
+    said = []
+    for symptom in SYMPTOMS:
+        if found := re.search(symptom.pattern, log):
+            line = f"{symptom.meaning} Next: {symptom.command}"
+            said.append(line.format(*found.groups()) if found.groups() else line)
+    return said

@@ -1,0 +1,1 @@
+"""What the machine is asked for: Poetry, virtualenvs, git, files, processes."""

@@ -1,0 +1,54 @@
+"""Find or make a project's virtualenv, and run the project's verbs in it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry.config.config import Config
+from poetry.factory import Factory
+from poetry.utils.env import EnvManager
+from poetry.utils.env.python import Python
+
+from poetry_ml_plugin.host.platforms import execute as execute
+
+if TYPE_CHECKING:
+    from poetry.utils.env import Env
+
+LOWEST_PYTHON = (3, 10)
+SERVER = "waitress"  # what every project needs to serve
+
+
+def preferred_python() -> str:
+    """The minor version, like "3.12", of the Python that Poetry makes virtualenvs with here."""
+    version = Python.get_preferred_python(Config.create()).version
+    found = (version.major or 0, version.minor or 0)
+    if found < LOWEST_PYTHON:
+        found = sys.version_info[:2]  # Poetry looks further too, and finds its own at the latest
+    return "{}.{}".format(*found)
+
+
+def find(root: Path) -> Env | None:
+    """The virtualenv of the project in a folder, or None where the project is not installed in one.
+
+    Poetry never installs a project whose package-mode is off: its src/ is put on the path instead.
+    """
+    poetry = Factory().create_poetry(root)
+    env = EnvManager(poetry).get()
+    name: str = poetry.package.name
+    if not poetry.is_package_mode:
+        name = SERVER
+        known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root / "src"), *known]))
+    if not env.is_venv() or not list(env.site_packages.distributions(name=name)):
+        return None
+    return env
+
+
+def leave_own() -> None:
+    """Where Poetry's own virtualenv is the active one, forget so: Poetry would install projects into itself."""
+    active = os.environ.get("VIRTUAL_ENV")
+    if active and Path(active).resolve() == Path(sys.prefix).resolve():
+        del os.environ["VIRTUAL_ENV"]

@@ -1,0 +1,1 @@
+"""A project's own files: pyproject.toml, poetry.lock, names and requirements."""

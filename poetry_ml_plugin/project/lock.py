@@ -1,0 +1,71 @@
+"""What a project's poetry.lock says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+from poetry.packages.locker import Locker
+
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.project import pyproject
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package as it is locked."""
+
+    name: str  # normalized
+    version: str
+    runtime: bool  # whether it is installed without any group
+    optional: bool  # whether it takes an extra
+    requires: tuple[str, ...]  # names
+    files: Mapping[str, str]  # their hashes, as "sha256:…"
+    path: str  # of the folder or the file that it is taken from, on this machine; else ""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The packages, and whether pyproject.toml still asks for them."""
+
+    packages: tuple[Package, ...]
+    fresh: bool
+
+    def versions(self, name: str) -> set[str]:
+        """The versions of a package: several where they depend on the platform, none if it is not locked."""
+        return {package.version for package in self.packages if package.name == name}
+
+
+def read(root: Path) -> Lock | None:
+    """The lock of the project in a folder, or None where it has none. Raises MLError where it is broken."""
+    path = root / "poetry.lock"
+    if not path.is_file():
+        return None
+    locker = Locker(path, pyproject.load(root / "pyproject.toml").unwrap())
+    try:
+        packages = tuple(_package(entry) for entry in locker.lock_data["package"])
+        return Lock(packages, locker.is_fresh())
+    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise MLError(f'{path} cannot be read: {error}. Run "poetry lock".') from error
+
+
+def _package(entry: Mapping[str, Any]) -> Package:
+    source = entry.get("source", {})
+    return Package(
+        name=canonicalize_name(entry["name"]),
+        version=entry["version"],
+        runtime="main" in entry["groups"],
+        optional=entry["optional"] or "extra ==" in _marker(entry),
+        requires=tuple(canonicalize_name(name) for name in entry.get("dependencies", ())),
+        files={file["file"]: file["hash"] for file in entry["files"]},
+        path=source["url"] if source.get("type") in ("directory", "file") else "",
+    )
+
+
+def _marker(entry: Mapping[str, Any]) -> str:
+    """Where the runtime dependencies have a package."""
+    markers = entry.get("markers", "")
+    return str(markers.get("main", "") if isinstance(markers, dict) else markers)

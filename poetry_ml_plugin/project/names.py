@@ -1,0 +1,145 @@
+"""What may be the name of a distribution, of a package and of a folder."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from poetry_ml_plugin.errors import MLError
+
+MAX_LENGTH = 64
+
+# Names that another program answers to on Windows, in any folder and with any suffix.
+WINDOWS_RESERVED = frozenset(
+    ["aux", "con", "conin$", "conout$", "nul", "prn"]
+    + [f"{port}{n}" for port in ("com", "lpt") for n in range(10)]
+)
+
+# "type" is one since Python 3.12.
+KEYWORDS = frozenset([*keyword.kwlist, *keyword.softkwlist, "type"])
+
+# The standard library of this Python, what older ones had, and what newer ones have.
+STANDARD_LIBRARY = sys.stdlib_module_names | {
+    *("asynchat", "asyncore", "cgi", "distutils", "imp", "smtpd", "telnetlib"),
+    *("annotationlib", "compression", "tomllib"),
+}
+
+# Letters with no plain one inside them, and what their readers write where there is no other way.
+FOREIGN = "ßæøœłđðþıħабвгдежзиклмнопрстуфхцчшщъыьэюяієґαβγδεζηθικλμνξοπρσςτυφχψω"
+PLAIN = (
+    "ss ae o oe l d d th i h "
+    "a b v g d e zh z i k l m n o p r s t u f kh ts ch sh shch  y  e yu ya i ye g "
+    "a b g d e z i th i k l m n x o p r s s t y f ch ps o"
+)
+LETTERS = str.maketrans(dict(zip(FOREIGN, PLAIN.split(" "), strict=True)))
+
+
+@dataclass(frozen=True)
+class Names:
+    """A project's two names: `my-proj` as a distribution, `my_proj` as a package."""
+
+    distribution: str
+    package: str
+
+
+def derive(folder: Path, name: str | None = None, package: str | None = None) -> Names:
+    """The names of a project in `folder`, unless `name` or `package` give others.
+
+    Raises MLError with a name that would do where one will not.
+    """
+    wish = folder.name if name is None else name
+    if reason := _unfit_distribution(wish):
+        option = "" if name is None else "--name "
+        raise _refusal(wish, "a project", reason, f"{option}{suggest(wish).replace('_', '-')}")
+    if reason := _unfit_folder(folder.name):
+        raise _refusal(folder.name, "a folder", reason, suggest(folder.name).replace("_", "-"))
+    distribution = _normalized(wish)
+    if package is None:
+        package = distribution.replace("-", "_")
+    return Names(distribution, fit_package(package))
+
+
+def fit_package(name: str) -> str:
+    """A name as that of a package. Raises MLError with one that would do where it will not."""
+    if reason := _unfit_package(name):
+        raise _refusal(name, "a package", reason, f"--package {suggest(name)}")
+    return name
+
+
+def _refusal(name: str, what: str, reason: str, suggestion: str) -> MLError:
+    shown = name.encode(errors="replace").decode()  # a name from a terminal may be no text at all
+    return MLError(f'"{shown}" cannot be the name of {what}: {reason}. Try "{suggestion}".')
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_. ]+", "-", name).lower()
+
+
+def _unfit_distribution(name: str) -> str | None:
+    if not name.strip():
+        return "it is empty"
+    if not name.isascii():
+        return "it has letters outside ASCII"
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._ -]*[A-Za-z0-9])?", name):
+        return "it may have letters, digits, and spaces, dots, dashes and underscores between them"
+    if len(name) > MAX_LENGTH:
+        return f"it is longer than {MAX_LENGTH} characters"
+    if _is_reserved(name):
+        return "Windows keeps this name for itself"
+    if _normalized(name) in _well_known():
+        return "everybody knows something else by that name"
+    return None
+
+
+def _unfit_folder(name: str) -> str | None:
+    if _is_reserved(name):
+        return "Windows keeps this name for itself"
+    if re.search(r'[\x00-\x1f<>:"|?*\\]|[. ]$', name):
+        return "Windows cannot have a folder of that name"
+    return None
+
+
+def _unfit_package(package: str) -> str | None:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", package):
+        return "it must start with a letter, and have small letters, digits and underscores only"
+    if package in KEYWORDS:
+        return "it is a word of Python itself"
+    if package in STANDARD_LIBRARY:
+        return "it is a module of Python's standard library"
+    if _is_reserved(package) or package.replace("_", "-") in _well_known():
+        return "everybody knows something else by that name"
+    if len(package) > MAX_LENGTH:
+        return f"it is longer than {MAX_LENGTH} characters"
+    return None
+
+
+def _is_reserved(name: str) -> bool:
+    return name.lower().partition(".")[0].strip() in WINDOWS_RESERVED
+
+
+@cache
+def _well_known() -> frozenset[str]:
+    text = resources.files("poetry_ml_plugin.project").joinpath("well_known.txt").read_text("utf-8")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def suggest(name: str) -> str:
+    """A name that will do as a package and, with dashes, as a distribution; as near as can be."""
+    words = re.sub(r"[^a-z0-9]+", "_", _transliterated(name)).strip("_")
+    if words[:1].isdigit():
+        words = f"model_{words}"
+    words = words[: MAX_LENGTH - len("_model")].strip("_") or "my_model"
+    unfit = _unfit_package(words) or _unfit_distribution(words.replace("_", "-"))
+    return f"{words}_model" if unfit else words
+
+
+def _transliterated(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).lower()
+    letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return letters.translate(LETTERS).encode("ascii", "ignore").decode()

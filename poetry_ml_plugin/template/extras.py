@@ -1,0 +1,68 @@
+"""Files that a project may have, and does not by default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import git
+from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.project.pyproject import Project
+from poetry_ml_plugin.template import render
+from poetry_ml_plugin.template.render import File, Template
+
+EXTRAS = {
+    "ci": "a GitHub Actions workflow",
+    "pre-commit": "hooks that check each commit",
+    "devcontainer": "a container to develop in",
+}
+AT_THE_ROOT = ("ci", "pre-commit")  # of the repository, where alone they are looked for
+
+
+def plan(project: Project, word: str) -> dict[Path, File]:
+    """The files of an extra, by where they go. Raises MLError where one is there already."""
+    if word not in EXTRAS:
+        raise MLError(f'There is nothing called "{word}" to add. Choose from: {", ".join(EXTRAS)}.')
+    top = git.outer_repository(project.root) if word in AT_THE_ROOT and git.available() else None
+    place = top or project.root
+    inside = project.root.relative_to(place.resolve()).as_posix()
+    if word == "pre-commit" and inside != ".":
+        raise MLError(
+            f"pre-commit reads one configuration for all of {place}. Add there what this has: "
+            f"{render.template_dir('add/pre-commit') / '.pre-commit-config.yaml'}"
+        )
+    version = project.root / ".python-version"
+    python = version.read_text().strip() if version.is_file() else "3"
+    files = {
+        place / path: File(_set(file.content, inside, python))
+        for path, file in _rendered(project, word).items()
+    }
+    if there := [str(path) for path in files if os.path.lexists(path)]:
+        raise MLError(f"{', '.join(there)} is there already, and was left as it is.")
+    return files
+
+
+def write(files: dict[Path, File]) -> None:
+    """Write new files, and never over another."""
+    for path, file in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as out:
+                out.write(file.content)
+        except OSError as error:
+            raise MLError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _rendered(project: Project, word: str) -> dict[PurePosixPath, File]:
+    document = pyproject.load(project.root / "pyproject.toml").unwrap()
+    own = document.get("project") or document["tool"]["poetry"]
+    template = Template(render.read(render.template_dir(f"add/{word}")), render.TEMPLATE)
+    return render.rename(template, Names(own["name"], project.package))
+
+
+def _set(content: bytes, inside: str, python: str) -> bytes:
+    """The project's place in its repository and its Python, where the template has its own."""
+    text = content.decode().replace("/python:3.10", f"/python:{python}")
+    return (text if inside == "." else text.replace("./", f"{inside}/")).encode()

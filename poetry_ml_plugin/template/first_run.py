@@ -1,0 +1,132 @@
+"""Take a project that was just scaffolded to its first prediction and its first commit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import git, poetry, venv
+from poetry_ml_plugin.project.pyproject import Project
+
+Tell = Callable[[str], None]
+MESSAGE = "Start the project"
+
+
+class Skipped(Exception):
+    """A step had to be left out: why, and how to do it later."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do: `run` is given a function for what it has to say on the way, and returns a summary."""
+
+    title: str
+    run: Callable[[Tell], str]
+    resume: str = ""  # the command that does this step, and those after it, by hand
+
+
+def environment_steps(project: Project, train: bool) -> list[Step]:
+    """Lock, install, train, predict: each needs the one before it."""
+    steps = [
+        Step(
+            "Lock the dependencies", lambda tell: _poetry(project, tell, "lock"), "poetry install"
+        ),
+        Step("Install them", lambda tell: _poetry(project, tell, "install"), "poetry install"),
+    ]
+    if train:
+        steps += [
+            Step("Train the model", lambda tell: _train(project, tell), "poetry ml train"),
+            Step("Predict with it", lambda tell: _predict(project, tell), "poetry ml train"),
+        ]
+    return steps
+
+
+def repository_steps(project: Project) -> tuple[Step, Step]:
+    """Make a git repository, and later its first commit."""
+    commit = f'git add --all && git commit -m "{MESSAGE}"'
+    return (
+        Step("Start a git repository", lambda tell: start_repository(project.root), "git init"),
+        Step("Make the first commit", lambda tell: first_commit(project.root), commit),
+    )
+
+
+def start_repository(root: Path) -> str:
+    """Make the project a git repository. Raises Skipped where it cannot or should not be one."""
+    if not git.available():
+        raise Skipped("git is not installed. Install it, then run: git init")
+    if outer := git.outer_repository(root):
+        raise Skipped(f"it lies in the repository {outer}. Commit it there with: git add {root}")
+    git.init(root)
+    return ""
+
+
+def first_commit(root: Path) -> str:
+    """Commit everything. Raises Skipped where git does not know who does."""
+    if not git.has_identity(root):
+        raise Skipped(
+            "git does not know who you are. Tell it with: git config --global user.name NAME; "
+            "git config --global user.email ADDRESS; then commit with: "
+            f'git add --all && git commit -m "{MESSAGE}"'
+        )
+    git.commit_all(root, MESSAGE)
+    return ""
+
+
+def _poetry(project: Project, tell: Tell, *words: str) -> str:
+    _run(poetry.command(project.root, "--no-ansi", *words), poetry.CWD, tell)
+    return ""
+
+
+def _train(project: Project, tell: Tell) -> str:
+    _run(_verb(project, "train"), project.root, tell)
+    metrics = json.loads((project.artifacts_dir / "manifest.json").read_bytes())["run"]["metrics"]
+    return ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if isinstance(v, float))
+
+
+def _predict(project: Project, tell: Tell) -> str:
+    said = _run(_verb(project, "predict", "--example"), project.root, tell)
+    answers = said[said.index("[") :]  # a library may have had something to say before
+    return json.dumps(json.loads("\n".join(answers))[0])
+
+
+def run_tests(project: Project, tell: Tell) -> str:
+    """Run the project's own tests, and return pytest's last line."""
+    python = _verb(project)[0]
+    return _run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project.root, tell)[-1]
+
+
+def _verb(project: Project, *words: str) -> list[str]:
+    env = venv.find(project.root)
+    if env is None:
+        raise MLError(f'{project.root} is not installed. Run "poetry install" there.')
+    return [str(env.python), "-m", project.package, *words]
+
+
+def _run(command: list[str], cwd: Path, tell: Tell) -> list[str]:
+    """Run a command, passing on each line that it prints. Raises MLError with its last lines if it fails."""
+    lines = []
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if line.strip():
+                    lines.append(line.rstrip())
+                    tell(line.strip())
+        except KeyboardInterrupt:
+            process.terminate()  # only Ctrl-C reaches it by itself
+            raise
+    if process.returncode != 0:
+        raise MLError("\n".join(lines[-12:]) or f"{command[0]} ended with {process.returncode}")
+    return lines

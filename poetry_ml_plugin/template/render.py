@@ -1,0 +1,163 @@
+"""Render a template under another name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path, PurePosixPath
+
+import tomlkit
+
+from poetry_ml_plugin.project import edit, pyproject
+from poetry_ml_plugin.project.names import Names
+
+DISTRIBUTION = "poetry-ml-plugin"
+
+# The template's own words, which become the project's.
+TEMPLATE = Names("example-model", "example_model")
+
+PYPROJECT = PurePosixPath("pyproject.toml")
+
+# What use of the template in a checkout leaves behind, and never becomes part of a project.
+LEFTOVERS = frozenset(
+    [
+        *(".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv"),
+        *("__pycache__", "dist", "poetry.lock"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a project to be."""
+
+    content: bytes
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Template:
+    """A running project: its files, the words in them that become a new project's, its origin."""
+
+    files: Mapping[PurePosixPath, File]
+    names: Names
+    source: str = ""  # as --template names it; empty for the plugin's own default
+    version: str = ""  # empty for one of the plugin's, which are as old as the plugin is
+
+
+def template_dir(name: str = "project") -> Path:
+    """A template that ships with the plugin: inside the installed package, beside it in a checkout."""
+    package = Path(str(resources.files("poetry_ml_plugin")))
+    inside = package / "templates" / name
+    return inside if inside.is_dir() else package.resolve().parent / "templates" / name
+
+
+def plan(
+    names: Names, python: str, description: str | None = None, template: Template | None = None
+) -> dict[PurePosixPath, File]:
+    """Every file of a new project by its path: the template with its word replaced.
+
+    `python` is the interpreter's minor version, like "3.12".
+    """
+    template = template or Template(read(template_dir()), TEMPLATE)
+    files = rename(template, names)
+    _adapt(files, python, " ".join((description or "").split()), template)
+    return files
+
+
+def rename(
+    template: Template, names: Names, more: Mapping[str, str] | None = None
+) -> dict[PurePosixPath, File]:
+    """A template's files with its words replaced, in their paths and in their text; `more` in the latter."""
+    words = template.names
+    replacements = {
+        words.distribution: names.distribution,
+        words.package: names.package,
+        words.package.upper(): names.package.upper(),
+        **(more or {}),
+    }
+    return {
+        PurePosixPath(str(path).replace(words.package, names.package)): File(
+            _replace(file.content, replacements), file.executable
+        )
+        for path, file in template.files.items()
+    }
+
+
+def read(source: Path) -> dict[PurePosixPath, File]:
+    """The files of a template, by their paths in it."""
+    return {
+        path: File((source / path).read_bytes(), os.access(source / path, os.X_OK))
+        for path in paths(source)
+        if (source / path).is_file()
+    }
+
+
+def paths(source: Path) -> list[PurePosixPath]:
+    """What is in a template, without what use of it where it stands leaves behind."""
+    found = (PurePosixPath(path.relative_to(source).as_posix()) for path in source.rglob("*"))
+    return sorted(path for path in found if belongs(path))
+
+
+def belongs(path: PurePosixPath) -> bool:
+    """Whether a path in a template is a part of it, and was not left behind by its use."""
+    # A template may have been trained where it stands: a project trains its own.
+    is_artifact = "artifacts" in path.parent.parts and not path.name.startswith(".")
+    return not is_artifact and not LEFTOVERS.intersection(path.parts)
+
+
+def _replace(content: bytes, replacements: Mapping[str, str]) -> bytes:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return content
+    for old, new in replacements.items():
+        text = text.replace(old, new)
+    return text.encode()
+
+
+def _adapt(
+    files: dict[PurePosixPath, File], python: str, description: str, template: Template
+) -> None:
+    """Say in pyproject.toml, the README and .python-version what holds for this project."""
+    path = PYPROJECT
+    own = tomlkit.parse(files[path].content)
+    stood = str(own.get("project", {}).get("description", ""))
+    plugin = importlib.metadata.version(DISTRIBUTION)
+    changes = {
+        ("project", "requires-python"): f">={python}",
+        ("project", "description"): description or stood,
+        ("tool", pyproject.TOOL, "template-version"): template.version or plugin,
+        ("tool", pyproject.TOOL, "template-source"): template.source,
+        ("tool", "poetry", "requires-plugins", DISTRIBUTION): f">={plugin}",
+    }
+    if "project" not in own:  # Poetry's older tables
+        changes = {keys: value for keys, value in changes.items() if keys[0] != "project"}
+    if not template.source:
+        del changes["tool", pyproject.TOOL, "template-source"]
+    if not from_index():
+        del changes["tool", "poetry", "requires-plugins", DISTRIBUTION]
+    own["tool"][pyproject.TOOL].pop("template", None)
+    files[path] = File(edit.set_values(tomlkit.dumps(own), changes).encode())
+    files[PurePosixPath(".python-version")] = File(f"{python}\n".encode())
+    readme = PurePosixPath("README.md")
+    if readme in files:
+        files[readme] = File(_readme(files[readme].content, stood, description, python))
+
+
+def _readme(content: bytes, stood: str, description: str, python: str) -> bytes:
+    """A README with the project's description, where the template's has a line to itself."""
+    lines = content.splitlines(keepends=True)
+    for n, line in enumerate(lines if stood and description else []):
+        if line.strip() == stood.encode():
+            lines[n] = line.replace(stood.encode(), description.encode())
+    newer = f"Python {python} or newer"
+    return b"".join(lines).replace(b"Python 3.10 or newer", newer.encode())
+
+
+def from_index() -> bool:
+    """Whether the plugin was installed by its name, so that others get the same one by it."""
+    return importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json") is None

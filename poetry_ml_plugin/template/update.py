@@ -1,0 +1,198 @@
+"""What a project was made from, and what it would be made from today.
+
+To merge a template's changes, one must have the template as it was. A commit or a tag that holds it is
+lost in a squash and in a shallow clone; a plugin that carries the templates of all its releases knows
+neither those of other people, nor what was changed between two releases; fetching the old release needs
+an index that has it. So a project carries its own base: everything that was rendered for it, but data/, in
+one file of some 40 KB, which goes wherever the project goes and which each update renews.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import tomlkit
+from packaging.version import InvalidVersion, Version
+from tomlkit.exceptions import TOMLKitError
+
+from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import git
+from poetry_ml_plugin.project import edit, pyproject
+from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.template import find, render
+from poetry_ml_plugin.template.render import PYPROJECT, File
+
+BASE = PurePosixPath(".poetry-ml-base.tar.gz")
+LARGEST = 64 * 2**20  # bytes that a base may have when unpacked
+
+
+@dataclass(frozen=True)
+class Update:
+    """The template as a project had it last, and as it is now; `kept` are changes left out by wish."""
+
+    base: dict[PurePosixPath, File]
+    new: dict[PurePosixPath, File]
+    kept: list[str]
+    version: str
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is any difference."""
+        return self.base.keys() != self.new.keys() or any(
+            self.new[path] != file for path, file in self.base.items() if path != BASE
+        )
+
+
+def remember(files: Mapping[PurePosixPath, File]) -> dict[PurePosixPath, File]:
+    """A rendered project with its base in it, for a later update to find."""
+    return {**files, BASE: File(_pack(files))}
+
+
+def plan(root: Path, source: str | None = None) -> Update:
+    """Render the project's template anew, for the names that it was made with.
+
+    `source` is where the template is, where that is not what the project says.
+    """
+    section = pyproject.load(root / PYPROJECT).unwrap()["tool"][pyproject.TOOL]
+    packed = _read(root)
+    base = {path: file for path, file in _unpack(packed, root).items() if not _is_data(path)}
+    template = find.get(source or section.get("template-source"), root, root)
+    new = remember(_render_like(base, template, root))
+    version = _version(new)
+    if not template.version and _is_older(version, _version(base)):
+        raise MLError(
+            f"{root} has the template of version {_version(base)}, newer than this plugin, {version}. "
+            "Update the plugin first: poetry self update poetry-ml-plugin"
+        )
+    new = {path: file for path, file in new.items() if not _is_data(path)}
+    base[BASE] = File(packed)  # as it is there, whatever today's zlib would make of it
+    wishes = _wishes(section, root)
+    differing = (p for p in {*base, *new} if base.get(p) != new.get(p))
+    kept = sorted(str(path) for path in differing if _is_kept(path, wishes))
+    for side in (base, new):
+        for path in [path for path in side if _is_kept(path, wishes)]:
+            del side[path]
+    crlf = _with_crlf(root)
+    base, new = _like(base, crlf), _like(new, crlf)
+    if _is_kept(PYPROJECT, wishes):  # but for the one line that says what the project now has
+        text = (root / PYPROJECT).read_bytes().decode()
+        edited = edit.set_values(text, {("tool", pyproject.TOOL, "template-version"): version})
+        base[PYPROJECT], new[PYPROJECT] = File(text.encode()), File(edited.encode())
+    return Update(base, new, kept, version)
+
+
+def _render_like(
+    base: Mapping[PurePosixPath, File], template: render.Template, root: Path
+) -> dict[PurePosixPath, File]:
+    try:
+        document = tomlkit.parse(base[PYPROJECT].content).unwrap()
+        keys = ("project",) if "project" in document else ("tool", "poetry")
+        own = document.get("project") or document["tool"]["poetry"]
+        names = Names(own["name"], document["tool"][pyproject.TOOL]["package"])
+        python = base[PurePosixPath(".python-version")].content.decode().strip()
+    except (KeyError, TOMLKitError) as error:
+        raise MLError(f"{root / BASE} is no base of a project: {error}. {_MEND}") from error
+    files = render.plan(names, python, own.get("description"), template)
+    if "version" in own:  # from the first day on it is the project's, not the template's
+        text = files[PYPROJECT].content.decode()
+        edited = edit.set_values(text, {(*keys, "version"): own["version"]})
+        files[PYPROJECT] = File(edited.encode(), files[PYPROJECT].executable)
+    return files
+
+
+def _version(files: Mapping[PurePosixPath, File]) -> str:
+    document: Any = tomlkit.parse(files[PYPROJECT].content)
+    return str(document["tool"][pyproject.TOOL]["template-version"])
+
+
+def _is_older(version: str, other: str) -> bool:
+    try:
+        return Version(version) < Version(other)
+    except InvalidVersion:  # a commit: the project had another template
+        return False
+
+
+def _is_data(path: PurePosixPath) -> bool:
+    return path.parts[0] == "data"
+
+
+def _wishes(section: dict[str, Any], root: Path) -> list[str]:
+    wishes = section.get("keep", [])
+    if isinstance(wishes, list) and all(isinstance(wish, str) for wish in wishes):
+        return wishes
+    raise MLError(
+        f"{root / PYPROJECT}: keep in [tool.{pyproject.TOOL}] must be a list of files and folders, "
+        'like ["README.md", "notebooks"].'
+    )
+
+
+def _is_kept(path: PurePosixPath, wishes: list[str]) -> bool:
+    """Whether [tool.poetry-ml-plugin] keep names a path, or a folder it lies in."""
+    places = [str(path), *map(str, path.parents)]
+    return any(fnmatchcase(place, wish.rstrip("/")) for wish in wishes for place in places)
+
+
+def _with_crlf(root: Path) -> set[str]:
+    """The files that are committed with the line ends of Windows."""
+    entries = git.ask(root, "ls-files", "--eol", "-z", "--", ".").split("\0")
+    return {entry.partition("\t")[2] for entry in entries if entry.startswith("i/crlf")}
+
+
+def _like(files: Mapping[PurePosixPath, File], crlf: set[str]) -> dict[PurePosixPath, File]:
+    return {
+        path: File(file.content.replace(b"\n", b"\r\n"), file.executable)
+        if str(path) in crlf
+        else file
+        for path, file in files.items()
+    }
+
+
+_MEND = f"Bring it back with: git checkout COMMIT -- {BASE}"
+
+
+def _read(root: Path) -> bytes:
+    try:
+        return (root / BASE).read_bytes()
+    except OSError as error:
+        raise MLError(
+            f"{root / BASE} cannot be read: {error.strerror}. "
+            f"It says what the project was made from, and no update is possible without. {_MEND}"
+        ) from error
+
+
+def _pack(files: Mapping[PurePosixPath, File]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for path, file in sorted(files.items()):
+            if not _is_data(path):
+                entry = tarfile.TarInfo(str(path))
+                entry.size = len(file.content)
+                entry.mode = 0o755 if file.executable else 0o644
+                archive.addfile(entry, io.BytesIO(file.content))
+    return gzip.compress(out.getvalue(), mtime=0)
+
+
+def _unpack(packed: bytes, root: Path) -> dict[PurePosixPath, File]:
+    try:
+        content = zlib.decompressobj(wbits=31).decompress(packed, LARGEST)
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            return {
+                PurePosixPath(entry.name): File(_content(archive, entry), bool(entry.mode & 0o100))
+                for entry in archive
+                if entry.isreg()
+            }
+    except (tarfile.TarError, zlib.error, EOFError) as error:
+        raise MLError(f"{root / BASE} cannot be unpacked: {error}. {_MEND}") from error
+
+
+def _content(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(entry)
+    return file.read() if file else b""

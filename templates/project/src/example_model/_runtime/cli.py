@@ -1,0 +1,194 @@
+"""The command line: train, evaluate, predict, serve, verify."""
+
+import csv
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from .config import Config
+from .errors import ProjectError
+from .manifest import Manifest
+from .package import Package
+from .signature import Schema
+from .tables import KINDS, SUFFIXES
+
+
+@dataclass(frozen=True)
+class Project:
+    """What the commands work on: a package, its model, and its training, each loaded when needed."""
+
+    package: Package
+    model: Callable[[], Any]
+    load_training: Callable[[], Any]
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the package's artifacts."""
+        return Manifest(self.package)
+
+    def training(self) -> Any:
+        """The module that trains the model. Raises ProjectError where what it needs is missing."""
+        try:
+            return self.load_training()
+        except ModuleNotFoundError as error:
+            raise ProjectError(
+                f"Training needs {error.name}. Run: poetry install, in a checkout of the project. "
+                "An installed package carries the model, not what trained it."
+            ) from error
+
+
+def commands(
+    package: Package, model: Callable[[], Any], training: Callable[[], Any]
+) -> click.Group:
+    """The command line of a package; `model` makes its Model, `training` imports its training."""
+    return Commands(
+        "main",
+        commands=[train, evaluate, predict, serve, verify],
+        help="Train the model, evaluate it, predict with it, serve it.",
+        context_settings={"obj": Project(package, model, training)},
+    )
+
+
+class Commands(click.Group):
+    """Prints a ProjectError as one line instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ProjectError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values]
+    for key, equals, _ in pairs:
+        if not equals:
+            raise click.BadParameter(f'write key=value, not "{key}"')
+    return {key: value for key, _, value in pairs}
+
+
+settings_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_pairs,
+    help="Override a key of the configuration; may be repeated.",
+)
+
+
+@click.command()
+@settings_option
+@click.pass_obj
+def train(project: Project, overrides: dict[str, str]) -> None:
+    """Fit the model on data/ as configs/train.yaml says, and save it in artifacts/."""
+    project.training().train(overrides, click.echo)
+
+
+@click.command()
+@settings_option
+@click.pass_obj
+def evaluate(project: Project, overrides: dict[str, str]) -> None:
+    """Evaluate the saved model on the rows held out of its training."""
+    project.training().evaluate_saved(overrides, click.echo)
+    for name in project.manifest.changed_data():
+        risk = "the model may have been trained on some of these rows."
+        click.echo(f"Warning: {name} has changed: {risk}", err=True)
+
+
+@click.command()
+@click.argument("rows", required=False)
+@click.option("--example", is_flag=True, help="Predict the model's own example rows.")
+@click.pass_obj
+def predict(project: Project, rows: str | None, example: bool) -> None:
+    """Predict ROWS: JSON, a .json, .jsonl or .csv file, or - for standard input."""
+    if bool(rows) == example:
+        raise click.UsageError("Give rows to predict (JSON, a file, or -), or --example.")
+    model = project.model()
+    body, kind = _read(rows) if rows else _examples(model)
+    answer = _predict(model, body, kind)
+    if kind == "application/json":
+        answer = msgspec.json.format(answer) + b"\n"
+    click.echo(answer, nl=False)
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; 0.0.0.0 to be reached from other machines.")
+@click.option("--port", envvar="PORT", help="Port to listen on; 0 for any free one. [$PORT]")
+@click.option("--workers", envvar="WEB_CONCURRENCY", help="Processes. [$WEB_CONCURRENCY]")
+@click.option("--reload", is_flag=True, help="Restart when the code or an artifact changes.")
+@settings_option
+@click.pass_obj
+def serve(
+    project: Project,
+    host: str | None,
+    port: str | None,
+    workers: str | None,
+    reload: bool,
+    overrides: dict[str, str],
+) -> None:
+    """Serve the model over HTTP as configs/serve.yaml says."""
+    from .server import reloader
+    from .server.supervisor import Supervisor
+    from .service import ServeConfig
+
+    options = {"host": host, "port": port, "workers": workers}
+    chosen = {key: value for key, value in options.items() if value is not None}
+
+    def configure() -> ServeConfig:
+        return Config(project.package).load("serve", ServeConfig, overrides | chosen)
+
+    if reload:
+        configure()
+        command = [sys.executable, *(word for word in sys.orig_argv[1:] if word != "--reload")]
+        reloader.run(command, project.package.folder)
+    Supervisor(project.package, project.model, configure, project.manifest.watch()).run(
+        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C.")
+    )
+
+
+@click.command()
+@click.pass_obj
+def verify(project: Project) -> None:
+    """Compare every artifact with the manifest."""
+    manifest = project.manifest
+    problems = manifest.verify()
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        raise ProjectError(f"{len(problems)} problems in {manifest.folder}.")
+    click.echo(f"{len(manifest.read().artifacts)} artifacts are as they were saved.")
+
+
+def _read(source: str) -> tuple[bytes, str]:
+    """The rows to predict, and their media type."""
+    if source.lstrip()[:1] in ("[", "{"):
+        return source.encode(), "application/json"
+    try:
+        body = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise ProjectError(
+            f"{source} cannot be read: {error.strerror}. "
+            "Give JSON rows, a .json, .jsonl or .csv file, or - for standard input."
+        ) from error
+    looks_json = body.lstrip()[:1] in (b"[", b"{")
+    return body, SUFFIXES.get(Path(source).suffix, "application/json" if looks_json else "text/csv")
+
+
+def _examples(model: Any) -> tuple[bytes, str]:
+    if not (examples := getattr(model, "examples", None)):
+        raise ProjectError("The model has no examples: give it real rows as Model.examples.")
+    return Schema.encode(examples), "application/json"
+
+
+def _predict(model: Any, body: bytes, kind: str) -> bytes:
+    try:
+        data, render = KINDS[kind](Schema.of(model), body)
+    except (msgspec.DecodeError, ValueError, csv.Error) as error:
+        raise ProjectError(f"These rows do not fit the model: {error}") from error
+    return render(model.predict(data))

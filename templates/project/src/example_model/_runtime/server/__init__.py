@@ -1,0 +1,1 @@
+"""The transport of the service: waitress, in processes that are watched and replaced."""

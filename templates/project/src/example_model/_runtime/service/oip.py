@@ -1,0 +1,183 @@
+"""The Open Inference Protocol, version 2, over REST: each field of a row is a tensor.
+
+Source: https://github.com/kserve/open-inference-protocol (specification/protocol/inference_rest.md).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal
+
+import falcon
+import msgspec
+from msgspec import Meta
+
+from ..signature import Schema, Tensor, tensors
+from .resources import Status, fixed, invalid_is_400, read
+
+
+def _integers(low: int, high: int) -> Any:
+    within = Meta(ge=low, le=high if high < 2**63 else None)  # msgspec's bounds are of 64 bits
+    return list[Annotated[int, within] | None]
+
+
+KINDS: dict[str, Any] = {
+    "BOOL": list[bool | None],
+    **{f"UINT{bits}": _integers(0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+    **{
+        f"INT{bits}": _integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)
+    },
+    **{f"FP{bits}": list[float | None] for bits in (16, 32, 64)},
+    "BYTES": list[str | None],
+}
+
+
+class Input(msgspec.Struct):
+    """One tensor of a request; `data` is flat or nested, row by row."""
+
+    name: str
+    shape: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1, max_length=8)]
+    datatype: Literal[tuple(KINDS)]  # type: ignore[valid-type]
+    data: list[Any]
+    parameters: dict[str, Any] = {}
+
+
+class Output(msgspec.Struct):
+    """One tensor that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class Request(msgspec.Struct):
+    """An inference request."""
+
+    inputs: Annotated[list[Input], Meta(min_length=1)]
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    outputs: list[Output] = []
+
+
+class Protocol:
+    """Translates the protocol's requests to rows, and predictions to its responses."""
+
+    def __init__(
+        self, name: str, version: str, schema: Schema, predict: Callable[[Any], Any], status: Status
+    ) -> None:
+        self._name, self._version = name, version
+        self._schema, self._predict, self._status = schema, predict, status
+        self._inputs = tensors(schema.row, "input")
+        self._outputs = tensors(schema.answer, "output")
+        self._decoder = msgspec.json.Decoder(Request)
+
+    def routes(self) -> dict[str, Any]:
+        """What answers at each of the protocol's addresses."""
+        server = {"name": self._name, "version": self._version, "extensions": []}
+        model = {
+            "name": self._name,
+            "versions": [self._version],
+            "platform": "python",
+            "inputs": self._inputs,
+            "outputs": self._outputs,
+        }
+        ready = self._status.check
+        routes: dict[str, Any] = {
+            "/v2": fixed(server),
+            "/v2/health/live": fixed({"live": True}),
+            "/v2/health/ready": fixed({"ready": True}, ready),
+        }
+        address = f"/v2/models/{self._name}"
+        for path in (address, f"{address}/versions/{self._version}"):
+            routes[path] = fixed(model)
+            routes[f"{path}/ready"] = fixed({"name": self._name, "ready": True}, ready)
+            routes[f"{path}/infer"] = self
+        return routes
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        _, body = read(request, [falcon.MEDIA_JSON, ""])  # Triton's client names no type
+        with invalid_is_400():
+            asked = self._decoder.decode(body)
+            wanted = self._wanted(asked.outputs)
+            data = self._schema.convert(self._rows(asked.inputs))
+        outputs = _outputs(self._predict(data), wanted)
+        answer = {"model_name": self._name, "model_version": self._version, "outputs": outputs}
+        if asked.id is not None:
+            answer["id"] = asked.id
+        response.data = self._schema.encode(answer)
+
+    def _wanted(self, outputs: list[Output]) -> list[Tensor]:
+        named = {tensor.name: tensor for tensor in self._outputs}
+        for output in outputs:
+            if output.name not in named:
+                raise ValueError(f"There is no output {output.name!r}, only {', '.join(named)}.")
+        return [named[output.name] for output in outputs] or self._outputs
+
+    def _rows(self, inputs: list[Input]) -> list[Any]:
+        if not self._schema.fields:
+            if len(inputs) != 1:
+                raise ValueError("Send one input.")
+            return _nested(_flat(inputs[0]), inputs[0].shape)
+        columns = {}
+        for tensor in inputs:
+            if tensor.name not in self._schema.fields or tensor.name in columns:
+                raise ValueError(f"Input {tensor.name!r} is no field of a row, or comes twice.")
+            columns[tensor.name] = self._column(tensor)
+        if len({len(values) for values in columns.values()}) != 1:
+            raise ValueError("The inputs have different numbers of rows.")
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _column(self, tensor: Input) -> list[Any]:
+        if tensor.name in self._schema.lists:
+            return _nested(_flat(tensor), tensor.shape)
+        if math.prod(tensor.shape[1:]) != 1:
+            raise ValueError(f"Input {tensor.name!r} must have the shape [rows] or [rows, 1].")
+        return _flat(tensor)
+
+
+def _flat(tensor: Input) -> list[Any]:
+    values = list(_leaves(tensor.data))
+    if len(values) != math.prod(tensor.shape):
+        raise ValueError(f"Input {tensor.name!r} has {len(values)} values, not {tensor.shape}.")
+    try:
+        checked: list[Any] = msgspec.convert(values, KINDS[tensor.datatype])
+        return checked
+    except msgspec.ValidationError as error:
+        raise ValueError(f"Input {tensor.name!r} is not {tensor.datatype}: {error}") from error
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for part in value:
+            yield from _leaves(part)
+    else:
+        yield value
+
+
+def _nested(values: list[Any], shape: list[int]) -> list[Any]:
+    for length in reversed(shape[1:]):
+        step = max(length, 1)
+        values = [values[n : n + step] for n in range(0, len(values), step)]
+    return values
+
+
+def _outputs(answers: Any, wanted: list[Tensor]) -> list[dict[str, Any]]:
+    outputs = []
+    for tensor in wanted:
+        is_struct = answers and isinstance(answers[0], msgspec.Struct)
+        values = [getattr(a, tensor.name) for a in answers] if is_struct else answers
+        outputs.append(_output(tensor, msgspec.to_builtins(values)))
+    return outputs
+
+
+def _output(tensor: Tensor, values: list[Any]) -> dict[str, Any]:
+    output: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype}
+    if values and isinstance(values[0], dict) and tensor.datatype != "BYTES":
+        output["parameters"] = {"labels": ",".join(values[0])}
+        values = [list(value.values()) for value in values]
+    shape, level = [len(values)], values
+    while level and isinstance(level[0], list):
+        shape.append(len(level[0]))
+        level = level[0]
+    flat = list(_leaves(values))
+    if tensor.datatype == "BYTES":
+        flat = [v if isinstance(v, str) else msgspec.json.encode(v).decode() for v in flat]
+    return {**output, "shape": shape, "data": flat}

@@ -1,0 +1,121 @@
+"""What the service answers at each address."""
+
+import base64
+import csv
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import falcon
+import msgspec
+
+from .. import tables
+from ..signature import Schema
+
+Predict = Callable[[Any], Any]
+PAGE = Path(__file__).parent / "static" / "index.html"
+
+
+class Status:
+    """Whether requests are welcome; a reason says why not."""
+
+    reason: str | None = None
+
+    def check(self) -> None:
+        """Raises 503 where they are not."""
+        if self.reason:
+            raise falcon.HTTPServiceUnavailable(description=self.reason)
+
+
+class Get:
+    """GET what a function gives."""
+
+    def __init__(self, content: Callable[[], bytes], media_type: str = falcon.MEDIA_JSON) -> None:
+        self._content, self._media_type = content, media_type
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, **_: str) -> None:
+        response.content_type = self._media_type
+        response.data = self._content()
+
+    on_head = on_get
+
+
+def fixed(document: Any, check: Callable[[], None] = lambda: None) -> Get:
+    """GET a JSON document that does not change, unless a check raises."""
+    content = msgspec.json.encode(document)
+
+    def answer() -> bytes:
+        check()
+        return content
+
+    return Get(answer)
+
+
+class Prediction:
+    """POST rows as one of these media types, get predictions of the same."""
+
+    def __init__(
+        self, schema: Schema, predict: Predict, kinds: Mapping[str, tables.Decode]
+    ) -> None:
+        self._schema, self._predict, self._kinds = schema, predict, kinds
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        kind, body = read(request, self._kinds)
+        with invalid_is_400():
+            data, render = self._kinds[kind](self._schema, body)
+        response.content_type = kind
+        response.data = render(self._predict(data))
+
+
+class Page:
+    """GET a page to try the model on, which may load and run nothing but itself."""
+
+    def __init__(self) -> None:
+        self._content = PAGE.read_bytes()
+        allowed = {
+            "default-src": "'none'",
+            "script-src": self._hash(b"script"),
+            "style-src": self._hash(b"style"),
+            "connect-src": "'self'",
+            "img-src": "data:",
+            "base-uri": "'none'",
+            "form-action": "'none'",
+            "frame-ancestors": "'none'",
+        }
+        self._policy = "; ".join(f"{what} {source}" for what, source in allowed.items())
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        response.content_type = falcon.MEDIA_HTML
+        response.set_header("Content-Security-Policy", self._policy)
+        response.set_header("Referrer-Policy", "no-referrer")
+        response.data = self._content
+
+    on_head = on_get
+
+    def _hash(self, tag: bytes) -> str:
+        found = re.search(rb"<%s>(.*?)</%s>" % (tag, tag), self._content, re.DOTALL)
+        digest = hashlib.sha256(found[1] if found else b"").digest()
+        return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+@contextmanager
+def invalid_is_400() -> Iterator[None]:
+    """What decoding raises becomes the client's error, in its own words."""
+    try:
+        yield
+    except (msgspec.DecodeError, ValueError, csv.Error, RecursionError) as error:
+        raise falcon.HTTPBadRequest(title="Invalid request", description=str(error)) from error
+
+
+def read(request: falcon.Request, kinds: Iterable[str]) -> tuple[str, bytes]:
+    """The media type, which must be one of these, and the body, which must not be compressed."""
+    kind = (request.content_type or "").partition(";")[0].strip().lower()
+    if kind not in kinds or request.get_header("Content-Encoding"):
+        raise falcon.HTTPUnsupportedMediaType(
+            description=f"Send {' or '.join(filter(None, kinds))}, uncompressed, "
+            "as Content-Type says it."
+        )
+    return kind, request.bounded_stream.read()
