@@ -19,6 +19,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from conftest import REPOSITORY, Churn, poetry, run
 
+from poetry_ml_plugin.project.pyproject import KEYS
+
 DOCS = REPOSITORY / "docs"
 WORKFLOWS = REPOSITORY / ".github" / "workflows"
 PROJECT = REPOSITORY / "templates" / "project"
@@ -50,13 +52,16 @@ def generator() -> ModuleType:
     return module
 
 
-def test_the_help_of_the_project_commands_is_what_they_print(churn: Churn) -> None:
+def test_the_help_of_the_project_commands_is_what_they_print(
+    churn: Churn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     text = (DOCS / "reference" / "project-commands.md").read_text()
     shown = re.findall(r"```console\n\$ python -m churn (\w+) --help\n(.*?)```", text, re.DOTALL)
     listed = churn.verb("--help").stdout.partition("Commands:\n")[2]
     assert sorted(verb for verb, _ in shown) == re.findall(r"^  (\w+)", listed, re.MULTILINE)
     for verb, said in shown:
-        assert churn.verb(verb, "--help", env={"COLUMNS": "80"}).stdout == said
+        assert churn.verb(verb, "--help").stdout == said
 
 
 @pytest.mark.parametrize("name", ["serve", "train"])
@@ -69,8 +74,6 @@ def test_the_settings_page_has_every_key_with_its_value(name: str) -> None:
 
 
 def test_the_settings_page_has_every_key_of_the_plugins_section() -> None:
-    from poetry_ml_plugin.project import KEYS
-
     assert sorted(settings("## [tool.poetry-ml-plugin]")) == sorted(KEYS)
 
 
