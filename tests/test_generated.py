@@ -93,6 +93,22 @@ def test_the_manifest_says_where_the_model_comes_from(churn: Churn) -> None:
         (["train", "--set", "test_size=0.999"], "cannot be split by configs/train.yaml"),
         (["serve", "--port", "99999"], "port"),
     ],
+    ids=[
+        "unknown category",
+        "wrong type",
+        "broken JSON",
+        "no such file",
+        "no table",
+        "no service",
+        "unknown setting",
+        "no number",
+        "too small",
+        "no such data",
+        "data of another kind",
+        "data is a folder",
+        "too few rows",
+        "port out of range",
+    ],
 )
 def test_bad_input_is_one_sentence(churn: Churn, copy: Path, words: list[str], said: str) -> None:
     before = (copy / "src/churn/artifacts/manifest.json").read_bytes()
@@ -110,6 +126,7 @@ def test_bad_input_is_one_sentence(churn: Churn, copy: Path, words: list[str], s
         ("seed: many", "train.yaml.*seed"),
         ("data: [", "train.yaml cannot be read"),
     ],
+    ids=["unknown key", "wrong type", "broken YAML"],
 )
 def test_a_wrong_configuration_names_file_and_key(
     churn: Churn, copy: Path, line: str, said: str
@@ -175,6 +192,7 @@ def test_a_missing_artifact_says_how_to_get_it(churn: Churn, copy: Path) -> None
             'a git-LFS pointer, not the file itself. Run "git lfs pull"',
         ),
     ],
+    ids=["merge conflict", "LFS pointer"],
 )
 def test_training_mends_a_manifest_that_cannot_be_read(
     churn: Churn, copy: Path, content: str, said: str
