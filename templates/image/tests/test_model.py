@@ -47,7 +47,7 @@ def test_a_wrong_image_is_named(pixels):
     rows = msgspec.json.encode([{"pixels": [0] * 64}, {"pixels": pixels}]).decode()
     result = CliRunner().invoke(main, ["predict", rows])
     assert result.exit_code == 1
-    assert "$[1].pixels" in result.output
+    assert "row 2, pixels" in result.output
 
 
 def test_the_notebook_runs_where_its_group_is_installed():

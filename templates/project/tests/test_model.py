@@ -58,7 +58,7 @@ def test_a_wrong_row_is_named():
     result = CliRunner().invoke(main, ["predict", '[{"island": "Dream"}, {"island": "Atlantis"}]'])
     assert result.exit_code == 1
     assert "Atlantis" in result.output
-    assert "$[1].island" in result.output
+    assert "row 2, island" in result.output
 
 
 def test_a_changed_artifact_is_refused(tmp_path: Path):

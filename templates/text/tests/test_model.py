@@ -60,7 +60,7 @@ def test_a_csv_file_comes_back_with_predictions():
 def test_a_wrong_row_is_named():
     result = CliRunner().invoke(main, ["predict", '[{"text": "Nice."}, {"text": ""}]'])
     assert result.exit_code == 1
-    assert "$[1].text" in result.output
+    assert "row 2, text" in result.output
 
 
 def test_the_notebook_runs_where_its_group_is_installed():
