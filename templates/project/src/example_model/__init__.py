@@ -2,7 +2,16 @@
 
 from pathlib import Path
 
-from ._runtime import Config, InvalidRow, Manifest, Package, ProjectError, Secret, formats
+from ._runtime import (
+    Config,
+    InvalidRow,
+    Manifest,
+    Package,
+    ProjectError,
+    Secret,
+    estimators,
+    formats,
+)
 
 package = Package(__name__, "example-model", Path(__file__).resolve().parent)
 
@@ -26,6 +35,7 @@ __all__ = [
     "artifacts_dir",
     "config",
     "data_dir",
+    "estimators",
     "formats",
     "manifest",
     "package",

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from . import config, formats
+from . import config, estimators, formats
 from .errors import ProjectError
 from .package import Package
 
@@ -31,6 +31,7 @@ class Artifact(msgspec.Struct):
     size: int  # bytes
     format: str = ""
     libraries: dict[str, str] = {}  # that made it, and their versions
+    needs: list[str] = []  # the distributions that loading it takes
     trusted: list[str] = []  # the names it may refer to, where its format can name code
 
 
@@ -49,12 +50,17 @@ class Manifest:
 
     def save(self, name: str, value: Any) -> Artifact:
         """Write an artifact whole, and its entry into the manifest. The suffix of its name picks the format."""
-        kind = _format(name)
-        content = kind.dump(value)
-        trusted = kind.names(content) if kind.names else []
-        libraries = formats.versions(kind, trusted, self.package.name)
+        packed = formats.pack(name, value, self.package.name)
         manifest = self._known()
-        entry = Artifact(_sha256(content), len(content), kind.name, libraries, trusted)
+        content = packed.content
+        entry = Artifact(
+            _sha256(content),
+            len(content),
+            packed.format,
+            packed.libraries,
+            packed.needs,
+            packed.trusted,
+        )
         manifest.artifacts[name] = entry
         write_whole(self.folder / name, content)
         self._write(manifest)
@@ -69,7 +75,7 @@ class Manifest:
 
     def load(self, name: str) -> Any:
         """Read an artifact once, hold those bytes against the manifest, and only then interpret them."""
-        kind = _format(name)
+        formats.format_of(name)
         entry = self.read().artifacts.get(name)
         if entry is None:
             raise ProjectError(f"{name} is not in {self.folder / MANIFEST}. {self._mend()}")
@@ -83,16 +89,12 @@ class Manifest:
             raise ProjectError(f"{self.folder / name} {fault}")
         if unlike := self._unlike(name, entry):
             raise ProjectError(f"{name}: {unlike}")
-        try:
-            return kind.load(content, entry.trusted) if kind.names else kind.load(content)
-        except ProjectError as error:
-            raise ProjectError(f"{name}: {error}") from error
+        return formats.unpack(name, content, entry.trusted)
 
-    def load_model(self, stem: str) -> Any:
-        """What training kept of an estimator: ONNX, or skops. Either is asked with run(outputs, inputs)."""
-        if f"{stem}.skops" in self.read().artifacts:
-            return formats.Estimator(self.load(f"{stem}.skops"))
-        return self.load(f"{stem}.onnx")
+    def load_model(self, stem: str) -> estimators.Estimator:
+        """A saved estimator, whichever format is behind: it answers as scikit-learn does."""
+        name = estimators.artifact(stem, self.read().artifacts)
+        return estimators.load(self.load(name))
 
     def pins(self, entry: Artifact) -> list[str]:
         """The libraries that made an artifact, as requirements."""
@@ -218,7 +220,7 @@ class Manifest:
     def _unlike(self, name: str, entry: Artifact) -> str | None:
         """The libraries that are not of the versions that an artifact needs, and how to get those."""
         kind = formats.FORMATS.get(Path(name).suffix)
-        unlike = formats.unlike(entry.libraries) if kind and kind.names else []
+        unlike = formats.unlike(entry.libraries) if kind and kind.modules else []
         return f"{'; '.join(unlike)}. {formats.install(*self.pins(entry))}" if unlike else None
 
     def _difference(self, content: bytes, entry: Artifact) -> str | None:
@@ -282,16 +284,6 @@ def write_whole(path: Path, content: bytes) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _format(name: str) -> formats.Format:
-    try:
-        return formats.FORMATS[Path(name).suffix]
-    except KeyError:
-        raise ProjectError(
-            f"{name}: no format for this suffix. Known are {', '.join(formats.FORMATS)}; "
-            f"add yours to {formats.__name__}.FORMATS."
-        ) from None
 
 
 def _files(folder: Path) -> dict[str, Path]:

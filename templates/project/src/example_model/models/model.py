@@ -44,27 +44,27 @@ class Model:
     """Real rows, for the documentation and for a first try."""
 
     def __init__(self) -> None:
-        self.session = manifest.load_model("model")
-        self.classes: list[str] = manifest.load("classes.json")
+        self.estimator = manifest.load_model("model")
+        self.classes: list[str] = self.estimator.classes_.tolist()
 
     def predict(self, data: list[Penguin]) -> list[Prediction]:
         """One prediction for each penguin, in the same order."""
-        labels, shares = self.session.run(["label", "probabilities"], columns(data))
-        shares = shares.astype(float)  # a sum of float32 is not quite 1
-        probabilities = shares / shares.sum(axis=1, keepdims=True)
+        probabilities = self.estimator.predict_proba(columns(data))
         return [
-            Prediction(label, dict(zip(self.classes, row, strict=True)))
-            for label, row in zip(labels.tolist(), probabilities.tolist(), strict=True)
+            Prediction(self.classes[best], dict(zip(self.classes, row, strict=True)))
+            for best, row in zip(
+                probabilities.argmax(1).tolist(), probabilities.tolist(), strict=True
+            )
         ]
 
 
 def columns(data: list[Penguin]) -> dict[str, Any]:
-    """The ONNX model's inputs: for each field an array of shape (rows, 1), float32 or str."""
+    """The estimator's columns: for each field an array of n values, float32 or str."""
     inputs: dict[str, Any] = {}
     for name in NUMBERS:
-        values = [getattr(penguin, name) for penguin in data]
-        inputs[name] = np.array(values, np.float32).reshape(-1, 1)  # None becomes NaN
+        inputs[name] = np.array(
+            [getattr(one, name) for one in data], np.float32
+        )  # None becomes NaN
     for name in WORDS:
-        values = [getattr(penguin, name) or "missing" for penguin in data]
-        inputs[name] = np.array(values, object).reshape(-1, 1)
+        inputs[name] = np.array([getattr(one, name) or "missing" for one in data], object)
     return inputs

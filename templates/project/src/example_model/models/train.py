@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from .. import ProjectError, config, data, formats, manifest, project_dir
+from .. import ProjectError, config, data, estimators, formats, manifest, package, project_dir
 from .model import NUMBERS, WORDS, Model, Penguin
 
 Echo = Callable[[str], None]
@@ -40,7 +40,6 @@ def train(overrides: Mapping[str, str], echo: Echo) -> Metrics:
     pipeline = fit(settings, features, species)
     echo(f"Fitted a forest of {settings.trees} trees to {len(features)} rows.")
     export(pipeline, held_out, settings.tolerance, echo)
-    manifest.save("classes.json", pipeline.classes_.tolist())
     metrics = evaluate(Model(), held_out, held_out_species)
     manifest.record(settings, [data.path(settings.data)], metrics, settings.seed)
     return report(metrics, echo)
@@ -86,40 +85,18 @@ def fit(settings: TrainConfig, features: pd.DataFrame, species: pd.Series) -> Pi
 
 def export(pipeline: Pipeline, held_out: pd.DataFrame, tolerance: float, echo: Echo) -> None:
     """Save the model as ONNX, which needs no scikit-learn to serve, or else with skops, saying why."""
-    try:
-        onnx = formats.to_onnx(pipeline, held_out)
-        difference = check(onnx, pipeline, held_out, tolerance)
-    except Exception as error:  # converters raise what they like
-        reason = next(iter(str(error).strip().splitlines()), repr(error))[:200]
-        entry = manifest.save("model.skops", pipeline)
-        manifest.remove("model.onnx")
-        echo(f"Saved with skops, for ONNX will not do: {reason}")
-        echo(f"Serving it takes more packages. {formats.install(*manifest.pins(entry), 'pandas')}")
+    made = estimators.export(pipeline, held_out, tolerance, package.name)
+    for suffix in (".onnx", ".skops"):
+        manifest.remove(f"model{suffix}")
+    entry = manifest.save(f"model{made.suffix}", made.value)
+    if made.reason:
+        pins = [pin for pin in manifest.pins(entry) if pin.partition("==")[0] in made.libraries]
+        echo(f"ONNX export failed ({made.reason}); saved with skops instead.")
+        echo(f"Serving it takes more packages. {formats.install(*pins, 'pandas')}")
     else:
-        manifest.save("model.onnx", onnx)
-        manifest.remove("model.skops")
         echo(
-            f"ONNX agrees with scikit-learn on {len(held_out)} held-out rows, to {difference:.0e}."
+            f"ONNX agrees with scikit-learn on {len(held_out)} held-out rows, to {made.difference:.0e}."
         )
-
-
-def check(onnx: Any, pipeline: Pipeline, held_out: pd.DataFrame, tolerance: float) -> float:
-    """The largest difference of a probability between ONNX and scikit-learn.
-
-    Raises ProjectError where it is above the tolerance, or a label differs.
-    """
-    session = formats.load_onnx(onnx.SerializeToString())
-    inputs = {name: held_out[[name]].to_numpy() for name in held_out.columns}
-    labels, probabilities = session.run(["label", "probabilities"], inputs)
-    difference = float(np.abs(probabilities - pipeline.predict_proba(held_out)).max())
-    if difference > tolerance:
-        raise ProjectError(
-            f"a probability differs by {difference:.1g} from scikit-learn's, "
-            f"more than the tolerance of {tolerance:g} in configs/train.yaml."
-        )
-    if differing := int((labels != pipeline.predict(held_out)).sum()):
-        raise ProjectError(f"{differing} labels differ from scikit-learn's.")
-    return difference
 
 
 def evaluate(model: Model, held_out: pd.DataFrame, species: pd.Series) -> Metrics:
