@@ -15,7 +15,7 @@ from poetry_ml_plugin.project.names import Names
 from poetry_ml_plugin.project.requirements import Dependency
 from poetry_ml_plugin.template import render
 
-LOWEST = "3.10"
+LOWEST = "3.11"
 BUILD_SYSTEM = {"requires": ["poetry-core (>=2.1,<3)"], "build-backend": "poetry.core.masonry.api"}
 # What an existing model has no need of.
 SAMPLE_DEPENDENCIES = {"numpy", "onnxruntime"}

@@ -64,5 +64,5 @@ def _rendered(project: Project, word: str) -> dict[PurePosixPath, File]:
 
 def _set(content: bytes, inside: str, python: str) -> bytes:
     """The project's place in its repository and its Python, where the template has its own."""
-    text = content.decode().replace("/python:3.10", f"/python:{python}")
+    text = content.decode().replace("/python:3.11", f"/python:{python}")
     return (text if inside == "." else text.replace("./", f"{inside}/")).encode()

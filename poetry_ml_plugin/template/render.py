@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
 import tomlkit
+from packaging.specifiers import SpecifierSet
+from tomlkit import TOMLDocument
 
 from poetry_ml_plugin.project import edit, pyproject
 from poetry_ml_plugin.project.names import Names
@@ -128,7 +131,7 @@ def _adapt(
     stood = str(own.get("project", {}).get("description", ""))
     plugin = importlib.metadata.version(DISTRIBUTION)
     changes = {
-        ("project", "requires-python"): f">={python}",
+        ("project", "requires-python"): _pythons(own, python),
         ("project", "description"): description or stood,
         ("tool", pyproject.TOOL, "template-version"): template.version or plugin,
         ("tool", pyproject.TOOL, "template-source"): template.source,
@@ -154,8 +157,19 @@ def _readme(content: bytes, stood: str, description: str, python: str) -> bytes:
     for n, line in enumerate(lines if stood and description else []):
         if line.strip() == stood.encode():
             lines[n] = line.replace(stood.encode(), description.encode())
-    newer = f"Python {python} or newer"
-    return b"".join(lines).replace(b"Python 3.10 or newer", newer.encode())
+    return re.sub(rb"Python 3\.\d+ or newer", b"Python %s or newer" % python.encode(), b"".join(lines))
+
+
+def _pythons(own: TOMLDocument, python: str) -> str:
+    """Return the Python versions of a project: from this one up to what the template's dependencies take.
+
+    The upper bound matters: without one, Poetry looks for versions of each dependency that take
+    every Python to come, and finds none of xgboost or skore, which have such a bound themselves.
+    """
+    stated = SpecifierSet(str(own.get("project", {}).get("requires-python", "")))
+    lowest = [s for s in stated if s.operator == ">=" and s.version.startswith(f"{python}.")]
+    others = [str(s) for s in stated if s.operator not in (">=", ">")]
+    return ",".join([str(lowest[0]) if lowest else f">={python}", *others])
 
 
 def from_index() -> bool:

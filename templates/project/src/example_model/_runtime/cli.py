@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from . import evaluation
 from .config import Config
 from .errors import ProjectError
 from .manifest import Manifest
@@ -19,23 +20,33 @@ from .tables import KINDS, SUFFIXES
 
 
 @dataclass(frozen=True)
+class Training:
+    """The modules that train a model: `train` with TrainConfig, train, split and metrics; `data` with read."""
+
+    train: Any
+    data: Any
+
+
+@dataclass(frozen=True)
 class Project:
     """What the commands work on: a package, its model, and its training, each loaded when needed."""
 
     package: Package
     model: Callable[[], Any]
-    load_training: Callable[[], Any]
+    load_training: Callable[[], Training]
 
     @property
     def manifest(self) -> Manifest:
         """The manifest of the package's artifacts."""
         return Manifest(self.package)
 
-    def training(self) -> Any:
-        """The module that trains the model. Raises ProjectError where what it needs is missing."""
+    def training(self) -> Training:
+        """Import what trains the model. Raises ProjectError where a library that it needs is missing."""
         try:
             return self.load_training()
         except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] == self.package.name:
+                raise  # a module of the project itself: a bug in it
             raise ProjectError(
                 f"Training needs {error.name}. Run: poetry install, in a checkout of the project. "
                 "An installed package carries the model, not what trained it."
@@ -43,12 +54,12 @@ class Project:
 
 
 def commands(
-    package: Package, model: Callable[[], Any], training: Callable[[], Any]
+    package: Package, model: Callable[[], Any], training: Callable[[], Training]
 ) -> click.Group:
     """The command line of a package; `model` makes its Model, `training` imports its training."""
     return Commands(
         "main",
-        commands=[train, evaluate, predict, serve, verify],
+        commands=[train, evaluate, example, predict, serve, verify],
         help="Train the model, evaluate it, predict with it, serve it.",
         context_settings={"obj": Project(package, model, training)},
     )
@@ -87,18 +98,27 @@ settings_option = click.option(
 @click.pass_obj
 def train(project: Project, overrides: dict[str, str]) -> None:
     """Fit the model on data/ as configs/train.yaml says, and save it in artifacts/."""
-    project.training().train(overrides, click.echo)
+    module = project.training().train
+    module.train(Config(project.package).load("train", module.TrainConfig, overrides))
 
 
 @click.command()
+@click.option("--data", help="A file of other rows, instead of those held out of the training.")
 @settings_option
 @click.pass_obj
-def evaluate(project: Project, overrides: dict[str, str]) -> None:
-    """Evaluate the saved model on the rows held out of its training."""
-    project.training().evaluate_saved(overrides, click.echo)
-    for name in project.manifest.changed_data():
-        risk = "the model may have been trained on some of these rows."
-        click.echo(f"Warning: {name} has changed: {risk}", err=True)
+def evaluate(project: Project, data: str | None, overrides: dict[str, str]) -> None:
+    """Evaluate the saved model on the rows held out of its training, or on other data."""
+    manifest, trainer = project.manifest, project.training()
+    for line in evaluation.evaluate(manifest, project.model(), trainer, data, overrides):
+        click.echo(line, err=line.startswith("Warning"))
+
+
+@click.command()
+@click.pass_obj
+def example(project: Project) -> None:
+    """Print the model's example rows as the body of a request."""
+    examples = msgspec.Raw(_examples(project.model())[0])
+    click.echo(msgspec.json.format(msgspec.json.encode({"data": examples})))
 
 
 @click.command()

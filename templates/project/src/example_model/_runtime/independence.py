@@ -1,0 +1,75 @@
+"""Whether a row's prediction depends on the other rows of the call."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .columns import Columns
+
+Predict = Callable[[Columns], Columns]
+
+SAMPLE = 256  # rows on which independence is tested
+SECONDS = 10.0  # that the test of single rows may take
+RTOL, ATOL = 1e-5, 1e-6  # float32 arithmetic differs by less from one batch size to another
+
+
+def is_independent(predict: Predict, columns: Columns, predicted: Columns) -> bool:
+    """Test whether a row's prediction depends on no other row of the call.
+
+    `predicted` are the predictions of all rows at once. A sample of the rows in another order, and each
+    of these alone, must give the same.
+    """
+    rng = np.random.default_rng(0)
+    sample = rng.permutation(size(columns))[:SAMPLE]
+    expected = take(predicted, sample)
+    if not same(predict(take(columns, sample)), expected):
+        return False
+    deadline = time.monotonic() + SECONDS
+    for n, row in enumerate(sample):
+        if time.monotonic() > deadline:
+            break
+        alone = predict(take(columns, [row]))
+        if not same(alone, take(expected, [n])):
+            return False
+    return True
+
+
+def same(one: Columns, other: Columns) -> bool:
+    """Whether predictions are equal, but for what float32 arithmetic makes of another batch size."""
+    ones, others = flat(one), flat(other)
+    return ones.keys() == others.keys() and all(_equal(ones[k], others[k]) for k in ones)
+
+
+def take(columns: Columns, indices: Any) -> Columns:
+    """Return these rows of columns; a column may be a dict of columns."""
+    return {
+        name: take(values, indices) if isinstance(values, dict) else values[indices]
+        for name, values in columns.items()
+    }
+
+
+def size(columns: Columns) -> int:
+    """Return the number of rows that columns have."""
+    return len(next(iter(flat(columns).values()), ()))
+
+
+def flat(columns: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return columns without nesting: {"a": {"b": …}} as {"a.b": …}."""
+    result: dict[str, Any] = {}
+    for name, values in columns.items():
+        if isinstance(values, dict):
+            result |= flat(values, f"{prefix}{name}.")
+        else:
+            result[f"{prefix}{name}"] = np.asarray(values)
+    return result
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if one.shape != other.shape:
+        return False
+    if one.dtype.kind == "f":
+        scale = float(np.nanmax(np.abs(other), initial=0.0))
+        return bool(np.allclose(one, other, RTOL, ATOL * max(scale, 1e-30), equal_nan=True))
+    return one.tolist() == other.tolist()
