@@ -134,6 +134,9 @@ def test_the_tutorial_ends_with_a_model_of_the_readers_data(churn: Churn, copy: 
     assert metrics in churn.verb("evaluate", cwd=copy).stdout
     predicted = json.loads(churn.verb("predict", "--example", cwd=copy).stdout)
     assert [prediction["churned"] for prediction in predicted] == ["yes", "no"]
+    odd = '[{"contract": "three years", "months": 3, "support_calls": 0, "paperless": true}]'
+    assert odd in text
+    assert churn.verb("predict", odd, cwd=copy, code=1).stderr in text
     scored = churn.verb("predict", "data/raw/customers.csv", cwd=copy).stdout.splitlines()
     assert len(scored) == 801
     env = {"PYTHONPATH": str(copy / "src")}
