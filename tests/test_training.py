@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, Churn
+from conftest import REPOSITORY
 
 RUNTIME = REPOSITORY / "templates/project/src/example_model/_runtime"
 
@@ -79,7 +79,9 @@ def mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(RUNTIME, package / "_runtime", ignore=shutil.ignore_patterns("__pycache__"))
     (package / "__init__.py").write_text(PACKAGE)
     (root / "pyproject.toml").write_text("")
-    first = TRAIN.replace('training(2, ["kept.json", "new.json"])', 'training(1, ["kept.json", "old.json"])')
+    first = TRAIN.replace(
+        'training(2, ["kept.json", "new.json"])', 'training(1, ["kept.json", "old.json"])'
+    )
     assert python(root, first, "0", "SIGKILL").returncode == 0
     assert json.loads(python(root, READ).stdout) == OLD
     return root
@@ -142,7 +144,7 @@ def test_git_and_builds_see_nothing_of_a_training_under_way(mini: Path, tmp_path
     look = TRAIN.replace(
         "run.metrics = ",
         'import subprocess; print(subprocess.run(["git", "status", "--porcelain", "--untracked-files=all"],'
-        ' capture_output=True, text=True).stdout); run.metrics = ',
+        " capture_output=True, text=True).stdout); run.metrics = ",
     )
     done = subprocess.run(
         [sys.executable, "-c", look, "0", "SIGKILL"],
