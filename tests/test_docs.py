@@ -122,8 +122,10 @@ def test_an_example_in_the_reference_fits_its_schema(page: str) -> None:
 def test_the_tutorial_ends_with_a_model_of_the_readers_data(churn: Churn, copy: Path) -> None:
     text = (DOCS / "tutorial" / "index.md").read_text()
     files = written_files(text)
-    package = {f"src/churn/{name}.py" for name in ("data", "models/model", "models/train")}
-    assert {*package, "src/churn/models/schema.py", "configs/train.yaml"} <= files.keys()
+    models = {f"src/churn/models/{name}.py" for name in ("schema", "model", "train")}
+    assert {*models, "configs/train.yaml"} <= files.keys()
+    (read,) = re.findall(r"def read.*\n( +return .*)\n", text)
+    assert read in (copy / "src/churn/data.py").read_text()
     for name, content in files.items():
         (copy / name).write_text(content)
     (copy / "data/raw/penguins.csv").unlink()
