@@ -70,7 +70,7 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     (
         lambda root: replace(root, "pyproject.toml", 'name = "churn"', 'name = "con"'),
         {"name": "error"},
-        "Windows keeps this name",
+        "a reserved device name on Windows",
     ),
     (
         lambda root: replace(root, "pyproject.toml", "churn.__main__:main", "churn.other:main"),
@@ -80,7 +80,7 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     (
         lambda root: replace(root, "pyproject.toml", '"click (>=8.1,<9)"', '"click (>=8.0,<9)"'),
         {"lock": "error"} | EVERY_TARGET,
-        "poetry.lock does not fit",
+        "poetry.lock does not match",
     ),
     (
         lambda root: (root / "poetry.lock").write_text("[[package]]\n"),
@@ -117,7 +117,7 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     (
         lambda root: (root / ".python-version").write_text("3.9\n"),
         {"python": "error"} | EVERY_TARGET,
-        ".python-version says 3.9, and requires-python",
+        ".python-version names 3.9, but pyproject.toml requires",
     ),
     (
         lambda root: (root / "requirements.txt").write_text("click\n"),
@@ -220,7 +220,7 @@ def test_what_cannot_be_mended_keeps_nothing_else_from_it(copy: Path) -> None:
     replace(copy, "pyproject.toml", '"click (>=8.1,<9)"', '"click (>=99)"')
     (copy / "Procfile").unlink()
     done = poetry("ml", "check", "--fix", cwd=copy, code=1)
-    assert "Not mended: poetry.lock does not fit pyproject.toml: " in done.stderr
+    assert "Not mended: poetry.lock does not match pyproject.toml: " in done.stderr
     assert "Mended: Procfile does not say how to serve" in done.stderr
     assert [line.split()[1] for line in done.stdout.splitlines() if line[:5] == "error"] == ["lock"]
 

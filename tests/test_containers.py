@@ -178,7 +178,7 @@ def test_a_hostile_project_file_is_refused(small: Project, old: str, new: str, s
 
 def test_hostile_values_are_named_all_at_once_and_nothing_is_written(small: Project) -> None:
     (small.root / "pyproject.toml").write_text(PYPROJECT.replace('"Churn"', '"x\\nRUN curl evil"'))
-    (small.root / ".python-version").write_text("3.12\nRUN evil\nx")
+    (small.root / ".python-version").write_text("RUN evil\nx")
     done = poetry("ml", "deploy", "docker", "--files-only", cwd=small.root, code=1)
     assert "name is" in done.stderr
     assert "python is" in done.stderr
@@ -470,7 +470,7 @@ def test_an_image_that_would_not_work_is_not_built_and_all_reasons_are_said(copy
     done = poetry("ml", "deploy", "docker", cwd=copy, code=1)
     assert "model.onnx is truncated" in done.stderr
     assert "configs/serve.yaml has api_keys" in done.stderr
-    assert 'Run "poetry lock"' in done.stderr
+    assert "Run: poetry lock" in done.stderr
     assert CANARY not in done.stdout + done.stderr
     assert not (copy / "Dockerfile").exists()
 
@@ -509,7 +509,7 @@ def test_a_platform_that_asks_nobody_gets_its_problems_said_here(
 ) -> None:
     said = poetry("ml", "deploy", target, cwd=small.root).stdout
     assert "It would not work yet" in said
-    assert "poetry.lock does not fit pyproject.toml" in said
+    assert "poetry.lock does not match pyproject.toml" in said
     assert ("git does not track src/churn/artifacts/manifest.json" in said) == (target == "render")
     assert f"{target}." in said
 

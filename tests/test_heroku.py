@@ -646,7 +646,7 @@ def test_everything_that_is_wrong_is_said_at_once_and_before_any_call(
     (mine / "src/churn/artifacts/model.onnx").write_text(pointer)
     done = command(fake, "churn-test", "--size", "huge", cwd=mine, code=1)
     for said in (
-        "poetry.lock does not fit pyproject.toml",
+        "poetry.lock does not match pyproject.toml",
         "requirements.txt contradicts poetry.lock",
         "runtime.txt contradicts poetry.lock",
         "the service needs falcon, which is no runtime dependency",

@@ -15,7 +15,6 @@ from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git
 from poetry_ml_plugin.project import edit, names, pyproject
-from poetry_ml_plugin.project.edit import table
 from poetry_ml_plugin.project.names import Names
 from poetry_ml_plugin.template import render, scaffold, update
 from poetry_ml_plugin.template.render import PYPROJECT, File, Template
@@ -109,17 +108,17 @@ def diff(todo: Plan) -> Iterator[str]:
 
 
 def _check(project: Existing) -> None:
-    backend = table(project.data, "build-system").get("build-backend", "poetry.core.masonry.api")
-    if project.is_package and project.is_poetry and not str(backend).startswith("poetry"):
+    toml = project.toml
+    if toml.is_package and toml.is_described and not toml.backend.startswith("poetry"):
         raise MLError(
-            f"{project.root / PYPROJECT} is built by {backend}, which Poetry's tables say nothing to. "
+            f"{project.root / PYPROJECT} is built by {toml.backend}, which Poetry's tables say nothing to. "
             'Let poetry-core build it, or set "package-mode = false" in [tool.poetry].'
         )
-    if project.is_poetry and not project.pythons.allows_any(
-        parse_constraint(f">={declare.LOWEST}")
+    if project.toml.is_described and not project.pythons.allows_any(
+        parse_constraint(f">={pyproject.LOWEST}")
     ):
         raise MLError(
-            f"{project.root / PYPROJECT} wants an older Python than {declare.LOWEST}, which the service needs. "
+            f"{project.root / PYPROJECT} wants an older Python than {pyproject.LOWEST}, which the service needs. "
             "Widen that, then run this again."
         )
 
@@ -184,9 +183,9 @@ def _notes(
         yield f"The model is the one of {model}, served as it is."
     if hidden := git.ignored(project.root, map(str, added)):
         yield f"git ignores {', '.join(hidden)}: add what you want in it with git add --force."
-    if not project.is_package:
+    if not project.toml.is_package:
         yield f"package-mode is off, so by hand: PYTHONPATH=src python -m {own.package}"
-    if not project.is_poetry and (project.root / "setup.py").exists():
+    if not project.toml.is_described and (project.root / "setup.py").exists():
         yield "setup.py is not read any more: pyproject.toml says what it said."
 
 

@@ -82,8 +82,8 @@ def verify(project: Project) -> list[Problem]:
         content = path.read_bytes()
         entries = parse(content)
     except OSError:
-        said = f"{project.at(path)} is missing: there is no trained model"
-        return [Problem(said, _fetch(path))]
+        message = f"{project.at(path)} is missing: there is no trained model"
+        return [Problem(message, _fetch(path), severity="warning")]
     except ValueError:
         return [_pointer(project.at(path), content) or _no_manifest(project.at(path))]
     return [*_listed(project, entries), *_unlisted(project, entries)]

@@ -16,7 +16,7 @@ from poetry_ml_plugin.audit.facts import Finder, ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, poetry
-from poetry_ml_plugin.project import names, pyproject
+from poetry_ml_plugin.project import lock, names, pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
 LARGE = 50_000_000  # bytes, from where hosts of git repositories begin to complain
@@ -94,21 +94,29 @@ def layout(facts: ProjectFacts) -> Iterable[Problem]:
 
 
 def name(facts: ProjectFacts) -> Iterable[Problem]:
-    declared = facts.toml.get("project", {}).get("name")
-    try:
-        names.derive(facts.root, declared or "", facts.project.package)
-    except MLError as error:
-        yield Problem(*_parts(error))
-    entry = f"{facts.project.package}.__main__:main"
-    if entry not in facts.toml.get("project", {}).get("scripts", {}).values():
-        hint = f'Write {facts.project.package} = "{entry}" in [project.scripts].'
+    toml, package = facts.toml, facts.project.package
+    if toml.name or toml.is_package:
+        yield from _unfit(toml.name, "project", names.unfit_distribution(toml.name))
+    yield from _unfit(package, "package", names.unfit_package(package))
+    entry = f"{package}.__main__:main"
+    if toml.is_package and entry not in toml.scripts.values():
+        place = "[tool.poetry.scripts]" if toml.keeps_scripts_in_poetry else "[project.scripts]"
         yield Problem(
-            "pyproject.toml installs no command for the package", hint, severity="warning"
+            "pyproject.toml installs no command for the package",
+            f'Write {package} = "{entry}" in {place}.',
+            severity="warning",
         )
 
 
+def _unfit(name: str, what: str, reason: str | None) -> Iterable[Problem]:
+    if reason:
+        message = f'"{name}" is not a good name for a {what}: {reason}'
+        hint = f'Use a name like "{names.suggest(name)}".'
+        yield Problem(message, hint, severity="warning" if reason in names.ADVICE else "error")
+
+
 def settings(facts: ProjectFacts) -> Iterable[Problem]:
-    for key in sorted(facts.toml["tool"][pyproject.TOOL].keys() - set(pyproject.KEYS)):
+    for key in sorted(facts.toml.settings.keys() - set(pyproject.KEYS)):
         near = difflib.get_close_matches(key, pyproject.KEYS, n=1)
         hint = f'Write "{near[0]}".' if near else f"There are {', '.join(pyproject.KEYS)}."
         yield Problem(f"[tool.{pyproject.TOOL}] {key} means nothing", hint, severity="warning")
@@ -130,7 +138,7 @@ def sizes(facts: ProjectFacts) -> Iterable[Problem]:
 
 
 def template(facts: ProjectFacts) -> Iterable[Problem]:
-    made = facts.toml["tool"][pyproject.TOOL].get("template-version")
+    made = facts.toml.settings.get("template-version")
     own = importlib.metadata.version(pyproject.TOOL)
     try:
         stale = made is not None and Version(made) < Version(own)
@@ -144,9 +152,11 @@ def template(facts: ProjectFacts) -> Iterable[Problem]:
 def lock_is_fresh(facts: ProjectFacts) -> Iterable[Problem]:
     relock = partial(poetry.lock, facts.root)
     if facts.lock is None:
-        yield Problem("poetry.lock is missing", 'Run "poetry lock".', relock)
+        yield Problem("poetry.lock is missing", lock.RELOCK, relock, "warning")
     elif not facts.lock.fresh:
-        yield Problem("poetry.lock does not fit pyproject.toml", 'Run "poetry lock".', relock)
+        yield Problem("poetry.lock does not match pyproject.toml", lock.RELOCK, relock)
+    elif facts.lock.by_poetry_1:
+        yield Problem("poetry.lock was written by Poetry 1.x", lock.RELOCK, relock, "warning")
 
 
 def artifacts_are_whole(facts: ProjectFacts) -> Iterable[Problem]:
@@ -158,21 +168,25 @@ def versions(facts: ProjectFacts) -> Iterable[Problem]:
 
 
 def python(facts: ProjectFacts) -> Iterable[Problem]:
-    wanted = facts.toml.get("project", {}).get("requires-python", "")
-    chosen = (facts.text(".python-version") or "").strip()
+    """Hold .python-version, where there is one, against the versions that the project allows."""
+    chosen = pyproject.pinned_python(facts.text(".python-version") or "")
     if not chosen:
-        yield Problem(
-            ".python-version is missing", f"Write the version that fits {wanted} into it."
-        )
         return
     try:
-        fits = parse_constraint(wanted or "*").allows_any(parse_constraint(f"{chosen}.*"))
+        pinned = parse_constraint(f"{chosen}.*")
     except ValueError:
-        yield Problem(f'.python-version says "{chosen}"', "Write a version there, like 3.12.")
+        message = f'.python-version names "{chosen}", which is not a version'
+        yield Problem(message, "Write a version there, like 3.12.", severity="warning")
+        return
+    try:
+        fits = facts.toml.pythons.allows_any(pinned)
+    except ValueError as error:
+        yield Problem(f"pyproject.toml: {error}", "Write versions of Python, like >=3.11,<3.15.")
         return
     if not fits:
         yield Problem(
-            f".python-version says {chosen}, and requires-python in pyproject.toml {wanted}",
+            f".python-version names {chosen}, but pyproject.toml requires Python "
+            f"{facts.toml.requires_python}",
             "Change one of them.",
         )
 

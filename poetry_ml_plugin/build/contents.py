@@ -19,9 +19,7 @@ from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import edit, lock, pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
-BACKEND = "poetry.core.masonry.api"
 AGAIN = "Build it again."
-LOCK = 'Run "poetry lock".'
 NO_SBOM = (
     'It can be written by "poetry build" alone, with poetry-core as the one build requirement. '
     f"Or take sbom out of [tool.{pyproject.TOOL}]."
@@ -82,11 +80,9 @@ CHECK = Check("packaging", "artifacts travel in wheel and sdist", packs)
 def include(project: Project) -> None:
     """Have the artifacts travel in every build, even where git ignores them."""
     folder = project.at(project.artifacts_dir)
-    poetry = (
-        pyproject.load(project.root / "pyproject.toml").unwrap().get("tool", {}).get("poetry", {})
-    )
     entries = tomlkit.array()
-    for entry in [entry for entry in poetry.get("include", []) if folder not in str(entry)]:
+    others = pyproject.describe(project.root).includes
+    for entry in [entry for entry in others if folder not in str(entry)]:
         entries.append(tomlkit.item(entry, _parent=entries))
     wanted = tomlkit.inline_table()
     wanted.update({"path": f"{folder}/**/*", "format": ["sdist", "wheel"]})
@@ -99,8 +95,8 @@ def contents(project: Project) -> dict[str, set[PurePosixPath]]:
 
     What another build backend would do is not known before it has done so.
     """
-    system = pyproject.load(project.root / "pyproject.toml").unwrap().get("build-system", {})
-    if system.get("build-backend", BACKEND) != BACKEND:
+    toml = pyproject.describe(project.root)
+    if toml.backend != pyproject.BACKEND or not toml.is_package:
         return {}
     try:
         poetry = Factory().create_poetry(project.root)
@@ -116,7 +112,7 @@ def contents(project: Project) -> dict[str, set[PurePosixPath]]:
 
 def _unlocked(project: Project) -> list[Problem]:
     return [
-        Problem(f"{name} depends on the versions of its libraries, and none is locked", LOCK)
+        Problem(f"{name} depends on the versions of its libraries, and none is locked", lock.RELOCK)
         for name, entry in artifacts.listed(project).items()
         if entry.strict
     ]

@@ -56,8 +56,8 @@ class Check(MLCommand):
                 f"<{style}>{result.status:<8}</> <c1>{id_:<{width}}</> {escape(result.check.title)}"
             )
             for problem in result.problems:
-                if problem.message not in said:
-                    self.line(f"{'':{width + 10}}{escape(problem.message)}.")
+                self.line(f"{'':{width + 10}}{escape(problem.message)}.")
+                if problem.message not in said:  # a hint is not repeated
                     self.line(f"{'':{width + 12}}{escape(problem.hint)}")
                 said.add(problem.message)
         if any(problem.fix for result in results for problem in result.problems):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from poetry.console.exceptions import PoetryRuntimeError
 from poetry.core.masonry.utils.helpers import distribution_name
+from poetry.factory import Factory
 
 from poetry_ml_plugin.audit.problems import Problem, listing
 from poetry_ml_plugin.build import builders, contents, sbom
@@ -46,9 +47,17 @@ def before(event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
 
 def _project(command: Any) -> Project | None:
     try:
-        return pyproject.read(command.poetry.file.path.parent)
+        path = command.poetry.file.path
     except RuntimeError:  # there is none, or a broken one, and Poetry will say so
         return None
+    if path.is_absolute():
+        return pyproject.read(path.parent)
+    # With a relative -C, Poetry goes to the folder and then looks for the same path from there.
+    # Its builders need the whole path.
+    project = pyproject.read(Path.cwd()) if (Path.cwd() / path.name).is_file() else None
+    if project is not None:
+        command.set_poetry(Factory().create_poetry(project.root, io=command.io))
+    return project
 
 
 def _before_build(
@@ -109,9 +118,9 @@ def _stamps(dist: Path) -> dict[Path, tuple[int, int]]:
 def _sbom(project: Project, command: Any) -> bytes:
     locked = lock.read(project.root)
     if locked is None:
-        raise MLError(
-            f'{project.root} has no poetry.lock to write an SBOM from. Run "poetry lock".'
-        )
+        raise MLError(f"{project.root} has no poetry.lock to write an SBOM from. {lock.RELOCK}")
+    if locked.by_poetry_1:
+        raise MLError(f"poetry.lock was written by Poetry 1.x: no SBOM can be made. {lock.RELOCK}")
     package = command.poetry.package
     known = sbom.licences(command.env.site_packages.distributions())
     return sbom.document(package.name, str(package.version), locked.packages, known)

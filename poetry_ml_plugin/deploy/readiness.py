@@ -17,7 +17,7 @@ INSTEAD = "Depend on a release of it, or on a git repository."
 
 def runtime(facts: ProjectFacts) -> Iterable[Problem]:
     """Libraries that the artifacts, or the service, need where only runtime dependencies are installed."""
-    if facts.lock is None:
+    if facts.lock is None or facts.lock.by_poetry_1:  # which is a problem by itself
         return
     installed = {p.name for p in facts.lock.packages if p.runtime and not p.optional}
     needed = {"falcon": "the service", "waitress": "the service"}

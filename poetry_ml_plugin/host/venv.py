@@ -17,7 +17,7 @@ from poetry_ml_plugin.host.platforms import execute as execute
 if TYPE_CHECKING:
     from poetry.utils.env import Env
 
-LOWEST_PYTHON = (3, 10)
+LOWEST_PYTHON = (3, 11)
 SERVER = "waitress"  # what every project needs to serve
 
 
@@ -45,6 +45,12 @@ def find(root: Path) -> Env | None:
     if not env.is_venv() or not list(env.site_packages.distributions(name=name)):
         return None
     return env
+
+
+def python_of(root: Path) -> str:
+    """The minor version of the Python that a project is installed for, else the preferred one."""
+    env = find(root)
+    return "{}.{}".format(*env.version_info[:2]) if env else preferred_python()
 
 
 def leave_own() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 import itertools
 import re
@@ -13,7 +12,7 @@ from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array
+from tomlkit.items import AoT, Array
 
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import platforms
@@ -61,9 +60,11 @@ def merged(data: Mapping[str, Any], wish: Mapping[str, Any]) -> dict[str, Any]:
 def _extended(text: str, wish: Mapping[str, Any]) -> str:
     expected = merged(tomllib.loads(text), wish)
     # A new table goes to the end under a header of its own, or within a line where its parents do so.
-    for append, above in itertools.product((True, False), repeat=2):
+    # A last line that does not end is ended where a table of an array is to follow it.
+    ends = ("",) if text.endswith("\n") else ("", "\n")
+    for end, append, above in itertools.product(ends, (True, False), (True, False)):
         try:
-            result = _edited(text, wish, append)
+            result = _edited(text + end, wish, append)
             result = _above_comments(text, result) if above else result
             both = tomllib.loads(result), tomlkit.parse(result).unwrap()  # Poetry uses either
             if both == (expected, expected) and _only_adds(text, result):
@@ -105,6 +106,10 @@ def _merge(table: Any, wish: Mapping[str, Any], headed: dict[str, Any] | None) -
             items = [item for item in value if item not in old.unwrap()]
             if items:
                 table[key] = _longer(old, items)
+        elif isinstance(value, list) and isinstance(old, AoT):
+            for item in value:
+                if item not in old.unwrap():
+                    old.append(_separate(item))
 
 
 def _tables(tables: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -138,6 +143,16 @@ def _new(value: Any, inline: bool = False) -> Any:
             array.append(_new(item, inline=True))
         return array.multiline(len(value) > 1 and not inline)
     return tomlkit.item(value)
+
+
+def _separate(item: Mapping[str, Any]) -> Any:
+    """One more table of an array of tables, with an empty line above it."""
+    table = _new(item)
+    for value in table.values():
+        if isinstance(value, Array):
+            value.multiline(False)
+    table.trivia.indent = "\n"
+    return table
 
 
 def _longer(array: Array, items: list[Any]) -> Array:
@@ -214,14 +229,6 @@ def _with_line_ends(before: str, after: str, lines: list[str], end: str) -> str:
 
 def _steps(old: list[str], new: list[str]) -> list[Any]:
     return list(difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes())
-
-
-def table(data: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """What plain data has at a path of keys; nothing where there is no such table."""
-    found: Any = data
-    for key in keys:
-        found = found.get(key, {}) if isinstance(found, Mapping) else {}
-    return copy.copy(found) if isinstance(found, dict) else {}
 
 
 def amend(root: Path, changes: Mapping[tuple[str, ...], Any]) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from poetry_ml_plugin.project import pyproject
 from poetry_ml_plugin.project.edit import Inline
+from poetry_ml_plugin.project.pyproject import PyProject
 
 VERSIONS = re.compile(r"^[\w.-]+\s*(?:\[[^]]*\])?\s*\(?([^;@)]*)\)?")
 
@@ -123,9 +125,22 @@ def united(dependencies: Iterable[Dependency]) -> dict[str, Dependency]:
     return result
 
 
-def from_poetry(table: Mapping[str, Any]) -> list[Dependency]:
-    """The dependencies of a table that has plain versions only, as a template's has."""
-    return [Dependency(name, str(versions)) for name, versions in table.items()]
+def by_group(toml: PyProject) -> dict[str, list[Dependency]]:
+    """List the dependencies of a project whose tables name versions, extras and markers only."""
+    found = {"main": parsed(toml.standard.get("dependencies"))}
+    for group in pyproject.table(toml.poetry, "group"):
+        listed = pyproject.table(toml.poetry, "group", group, "dependencies")
+        found[group] = [_from_poetry(name, said) for name, said in listed.items()]
+    for group, texts in pyproject.table(toml.data, "dependency-groups").items():
+        found[group] = [*found.get(group, []), *parsed(texts)]
+    return found
+
+
+def _from_poetry(name: str, said: Any) -> Dependency:
+    if not isinstance(said, Mapping):
+        return Dependency(name, str(said))
+    extras = tuple(sorted(said.get("extras", ())))
+    return Dependency(name, str(said.get("version", "*")), extras, str(said.get("markers", "")))
 
 
 def _named(line: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path, PurePosixPath
 
 from poetry_ml_plugin.errors import MLError
@@ -56,13 +57,12 @@ def write(files: dict[Path, File]) -> None:
 
 
 def _rendered(project: Project, word: str) -> dict[PurePosixPath, File]:
-    document = pyproject.load(project.root / "pyproject.toml").unwrap()
-    own = document.get("project") or document["tool"]["poetry"]
+    name = pyproject.describe(project.root).name or project.package
     template = Template(render.read(render.template_dir(f"add/{word}")), render.TEMPLATE)
-    return render.rename(template, Names(own["name"], project.package))
+    return render.rename(template, Names(name, project.package))
 
 
 def _set(content: bytes, inside: str, python: str) -> bytes:
     """The project's place in its repository and its Python, where the template has its own."""
-    text = content.decode().replace("/python:3.10", f"/python:{python}")
+    text = re.sub(r"(?<=/python:)3\.\d+", python, content.decode())
     return (text if inside == "." else text.replace("./", f"{inside}/")).encode()

@@ -9,13 +9,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, platforms
-from poetry_ml_plugin.project import edit, pyproject
+from poetry_ml_plugin.project import pyproject
 from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.project.pyproject import PyProject
 from poetry_ml_plugin.template import render
 from poetry_ml_plugin.template.render import File, Template
 
@@ -104,8 +102,8 @@ def _foreign(folder: Path, source: str, version: str = "", called: str = "") -> 
     refused: list[str] = []
     files = _files(folder, refused)
     template = _read(files, called or source, refused, source)
-    own = version or edit.table(_document(files), "project").get("version") or "0"
-    return replace(template, version=str(own))
+    own = version or _document(files).version or "0"
+    return replace(template, version=own)
 
 
 def _read(
@@ -143,14 +141,14 @@ def _below(table: dict[str, Any], refused: list[str]) -> dict[PurePosixPath, Fil
 
 def _table(files: dict[PurePosixPath, File], refused: list[str]) -> dict[str, Any]:
     try:
-        section = edit.table(_document(files), "tool", pyproject.TOOL)
+        section = _document(files).settings
     except KeyError:
         refused.append("it has no pyproject.toml")
         return {}
-    except (UnicodeDecodeError, TOMLKitError) as error:
+    except ValueError as error:
         refused.append(f"its pyproject.toml is no TOML: {error}")
         return {}
-    table = edit.table(section, "template")
+    table = pyproject.table(section, "template")
     if not table:
         refused.append(
             f"its pyproject.toml has no [tool.{pyproject.TOOL}.template] with a line like "
@@ -162,8 +160,8 @@ def _table(files: dict[PurePosixPath, File], refused: list[str]) -> dict[str, An
     return table
 
 
-def _document(files: dict[PurePosixPath, File]) -> dict[str, Any]:
-    return tomlkit.parse(files[PurePosixPath("pyproject.toml")].content).unwrap()
+def _document(files: dict[PurePosixPath, File]) -> PyProject:
+    return pyproject.parse(files[PurePosixPath("pyproject.toml")].content)
 
 
 def _files(folder: Path, refused: list[str]) -> dict[PurePosixPath, File]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -125,10 +126,10 @@ def _adapt(
     """Say in pyproject.toml, the README and .python-version what holds for this project."""
     path = PYPROJECT
     own = tomlkit.parse(files[path].content)
-    stood = str(own.get("project", {}).get("description", ""))
+    stood = pyproject.parse(files[path].content).description
     plugin = importlib.metadata.version(DISTRIBUTION)
     changes = {
-        ("project", "requires-python"): f">={python}",
+        ("project", "requires-python"): pyproject.requires_python(python),
         ("project", "description"): description or stood,
         ("tool", pyproject.TOOL, "template-version"): template.version or plugin,
         ("tool", pyproject.TOOL, "template-source"): template.source,
@@ -155,7 +156,7 @@ def _readme(content: bytes, stood: str, description: str, python: str) -> bytes:
         if line.strip() == stood.encode():
             lines[n] = line.replace(stood.encode(), description.encode())
     newer = f"Python {python} or newer"
-    return b"".join(lines).replace(b"Python 3.10 or newer", newer.encode())
+    return re.sub(rb"Python 3\.\d+ or newer", newer.encode(), b"".join(lines))
 
 
 def from_index() -> bool:

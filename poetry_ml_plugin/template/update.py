@@ -19,9 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import tomlkit
 from packaging.version import InvalidVersion, Version
-from tomlkit.exceptions import TOMLKitError
 
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git
@@ -61,7 +59,7 @@ def plan(root: Path, source: str | None = None) -> Update:
 
     `source` is where the template is, where that is not what the project says.
     """
-    section = pyproject.load(root / PYPROJECT).unwrap()["tool"][pyproject.TOOL]
+    section = pyproject.describe(root).settings
     packed = _read(root)
     base = {path: file for path, file in _unpack(packed, root).items() if not _is_data(path)}
     template = find.get(source or section.get("template-source"), root, root)
@@ -93,24 +91,22 @@ def _render_like(
     base: Mapping[PurePosixPath, File], template: render.Template, root: Path
 ) -> dict[PurePosixPath, File]:
     try:
-        document = tomlkit.parse(base[PYPROJECT].content).unwrap()
-        keys = ("project",) if "project" in document else ("tool", "poetry")
-        own = document.get("project") or document["tool"]["poetry"]
-        names = Names(own["name"], document["tool"][pyproject.TOOL]["package"])
+        own = pyproject.parse(base[PYPROJECT].content)
+        names = Names(own.name, own.settings["package"])
         python = base[PurePosixPath(".python-version")].content.decode().strip()
-    except (KeyError, TOMLKitError) as error:
+    except (KeyError, ValueError) as error:
         raise MLError(f"{root / BASE} is no base of a project: {error}. {_MEND}") from error
-    files = render.plan(names, python, own.get("description"), template)
-    if "version" in own:  # from the first day on it is the project's, not the template's
+    python = max(python, pyproject.LOWEST, key=Version)
+    files = render.plan(names, python, own.description, template)
+    if own.version:  # from the first day on it is the project's, not the template's
         text = files[PYPROJECT].content.decode()
-        edited = edit.set_values(text, {(*keys, "version"): own["version"]})
+        edited = edit.set_values(text, {(*own.table_of_metadata, "version"): own.version})
         files[PYPROJECT] = File(edited.encode(), files[PYPROJECT].executable)
     return files
 
 
 def _version(files: Mapping[PurePosixPath, File]) -> str:
-    document: Any = tomlkit.parse(files[PYPROJECT].content)
-    return str(document["tool"][pyproject.TOOL]["template-version"])
+    return str(pyproject.parse(files[PYPROJECT].content).settings["template-version"])
 
 
 def _is_older(version: str, other: str) -> bool:

@@ -34,7 +34,9 @@ class MLCommand(Command):
     @property
     def folder(self) -> Path:
         """The folder that Poetry was told to work on, or was started in."""
-        return cast("Application", self.application).project_directory.resolve()
+        # Poetry has gone to a relative one already.
+        folder = cast("Application", self.application).project_directory
+        return folder.resolve() if folder.is_absolute() else Path.cwd()
 
     def way_to(self, folder: Path) -> list[str]:
         """What is to be typed to get into a folder; nothing where one is there."""

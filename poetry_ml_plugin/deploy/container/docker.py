@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from poetry_ml_plugin.audit import artifacts, credentials
 from poetry_ml_plugin.audit.facts import ProjectFacts
@@ -21,6 +21,7 @@ from poetry_ml_plugin.deploy.container.values import TEMPLATE, Values, serve_set
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git
 from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.pyproject import PyProject
 
 if TYPE_CHECKING:
     from poetry_ml_plugin.project.pyproject import Project
@@ -64,9 +65,8 @@ def plan(
 
 def sources(project: Project) -> list[str]:
     """The files and folders that an image is built from. Raises MLError where one has an odd name."""
-    document = pyproject.load(project.root / "pyproject.toml").unwrap()
-    own, poetry = document.get("project", {}), document.get("tool", {}).get("poetry", {})
-    named = {"pyproject.toml", "poetry.lock", *_texts(own), *_texts(poetry), *_code(poetry)}
+    toml = pyproject.describe(project.root)
+    named = {"pyproject.toml", "poetry.lock", *toml.documents, *_code(toml)}
     named |= {path.name for path in project.root.glob("LICEN[CS]E*")}
     if (project.root / SERVE).is_file():
         named.add(SERVE)
@@ -145,31 +145,16 @@ def _pinned(root: Path, tag: str) -> str | None:
     return found[1] if found else None
 
 
-def _texts(table: dict[str, Any]) -> Iterator[str]:
-    """The files that a package's metadata is read from."""
-    readme = table.get("readme")
-    for entry in readme if isinstance(readme, list) else [readme]:
-        if path := entry.get("file") if isinstance(entry, dict) else entry:
-            yield str(path)
-    licence = table.get("license")
-    if isinstance(licence, dict) and "file" in licence:
-        yield str(licence["file"])
-    for pattern in table.get("license-files", []):
-        yield str(pattern)
-
-
-def _code(poetry: dict[str, Any]) -> Iterator[str]:
+def _code(toml: PyProject) -> Iterator[str]:
     """The folders and files that Poetry packs."""
-    packages = poetry.get("packages") or [{"include": "src"}]
-    for entry in packages:
+    for entry in toml.packages or [{"include": "src"}]:
         yield str(entry.get("from") or _fixed(str(entry["include"])))
-    for entry in poetry.get("include", []):
+    for entry in toml.includes:
         path = _fixed(str(entry["path"] if isinstance(entry, dict) else entry))
         if path != ".":
             yield path
-    build = poetry.get("build")
-    if script := build.get("script") if isinstance(build, dict) else build:
-        yield str(script)
+    if toml.build_script:
+        yield toml.build_script
 
 
 def _fixed(pattern: str) -> str:

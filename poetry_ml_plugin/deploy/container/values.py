@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from poetry_ml_plugin.deploy import memory
+from poetry_ml_plugin.deploy import memory, pythons
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import pyproject
 
@@ -82,10 +82,8 @@ def read(project: Project, image: str | None = None) -> Values:
 
     `image` wins over what is set. Raises MLError that names every value that is not fit.
     """
-    document = pyproject.load(project.root / "pyproject.toml").unwrap()
-    poetry = document.get("tool", {}).get("poetry", {})
-    own = {**poetry, **document.get("project", {})}
-    distribution = canonicalize_name(str(own.get("name", project.package)))
+    toml = pyproject.describe(project.root)
+    distribution = canonicalize_name(toml.name or project.package)
     settings = memory.recall(project, "kubernetes")
     unknown = sorted(settings.keys() - {"replicas", "max-replicas", "cpu", "memory"})
     drain = serve_setting(project.root, "drain_seconds") or "20"
@@ -93,8 +91,8 @@ def read(project: Project, image: str | None = None) -> Values:
         values = Values(
             name=distribution if distribution[0].isalpha() else f"model-{distribution}",
             package=project.package,
-            version=str(own.get("version", "0")),
-            python=_python(project.root),
+            version=toml.version or "0",
+            python=pythons.choose(project.root, toml),
             poetry=_poetry(project.root),
             image=image or str(memory.recall(project, "docker").get("image", distribution)),
             grace=PAUSE + round(float(drain)) + SPARE,
@@ -138,15 +136,6 @@ def _check(values: Values, unknown: list[str]) -> None:
     if problems:
         lines = "\n".join(f"  - {problem!s}" for problem in problems)
         raise MLError(f"These values cannot stand in the files of a container:\n{lines}")
-
-
-def _python(root: Path) -> str:
-    path = root / ".python-version"
-    if path.is_file():
-        return path.read_text(encoding="utf-8").strip()
-    from poetry_ml_plugin.host import venv
-
-    return venv.preferred_python()
 
 
 def _poetry(root: Path) -> str:

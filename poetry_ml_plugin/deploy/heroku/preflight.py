@@ -8,22 +8,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from poetry.core.constraints.version import parse_constraint
-from poetry.factory import Factory
+from packaging.utils import canonicalize_name
 
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem, listing
-from poetry_ml_plugin.deploy import TARGETS, readiness
+from poetry_ml_plugin.deploy import TARGETS, pythons, readiness
 from poetry_ml_plugin.deploy.heroku import bundle, smoke_test
 from poetry_ml_plugin.deploy.heroku.bundle import Bundle
-from poetry_ml_plugin.deploy.heroku.readiness import HEROKU_PYTHONS
 from poetry_ml_plugin.deploy.heroku.smoke_test import SmokeTest
 from poetry_ml_plugin.deploy.heroku.tarball import Packed, pack
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import venv
+from poetry_ml_plugin.project import pyproject
 
 if TYPE_CHECKING:
-    from poetry.poetry import Poetry
     from poetry.utils.env import Env
 
     from poetry_ml_plugin.project.pyproject import Project
@@ -77,8 +75,9 @@ class Prepared:
 
 def prepare(project: Project, size: str, file: BinaryIO) -> Prepared:
     """Check a project for dynos of a size, and pack it into a file. Raises MLError with all problems."""
-    poetry, env = Factory().create_poetry(project.root), venv.find(project.root)
-    files = bundle.plan(project, defaults(project, poetry, env))
+    env = venv.find(project.root)
+    toml = pyproject.describe(project.root)
+    files = bundle.plan(project, defaults(project, env))
     size = (size or DEFAULT_SIZE).lower()
     facts = DeployFacts(project, files, env, smoke_test.here(project, env), size)
     if wrong := problems(facts):
@@ -86,20 +85,19 @@ def prepare(project: Project, size: str, file: BinaryIO) -> Prepared:
     packed = pack(files, file)
     if packed.size > SLUG_LIMIT:
         raise MLError(f"{packed.size / MB:.0f} MB are too much for a slug: 500 MB are allowed.")
-    description = f"{poetry.package.name} {poetry.package.version}"
+    description = f"{distribution(project)} {toml.version}".rstrip()
     return Prepared(files, packed, notes(facts), facts.smoke_test, description)
 
 
 def distribution(project: Project) -> str:
     """The distribution's name."""
-    return str(Factory().create_poetry(project.root).package.name)
+    return canonicalize_name(pyproject.describe(project.root).name or project.package)
 
 
-def defaults(project: Project, poetry: Poetry, env: Env | None) -> dict[str, str]:
+def defaults(project: Project, env: Env | None) -> dict[str, str]:
     """The files that Heroku needs, for a project that has none of its own."""
     mine = "{}.{}".format(*(env.version_info if env else sys.version_info)[:2])
-    fitting = [version for version in HEROKU_PYTHONS if _allows(poetry, version)]
-    python = mine if mine in fitting else (fitting or HEROKU_PYTHONS)[-1]
+    python = pythons.fitting(pyproject.describe(project.root), mine)
     return {
         "Procfile": f"web: python -m {project.package} serve --host 0.0.0.0\n",
         ".python-version": f"{python}\n",
@@ -181,10 +179,6 @@ def advise_smoke_test(facts: DeployFacts) -> Iterator[str]:
 
 CHECKS = (check_smoke_test, check_size, check_paths)
 ADVICE = (advise_slug, advise_memory, advise_smoke_test)
-
-
-def _allows(poetry: Poetry, version: str) -> bool:
-    return poetry.package.python_constraint.allows_any(parse_constraint(f"=={version}.*"))
 
 
 def _installed(env: Env, name: str) -> int:

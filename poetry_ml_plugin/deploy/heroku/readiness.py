@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from poetry_ml_plugin.audit import checks
 from poetry_ml_plugin.audit.facts import Finder, ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
+from poetry_ml_plugin.deploy import pythons
 from poetry_ml_plugin.deploy.readiness import INSTEAD, by_path
-from poetry_ml_plugin.project import edit
+from poetry_ml_plugin.project import edit, pyproject
 
-HEROKU_PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")  # that its buildpack installs
 RIVALS = ("requirements.txt", "Pipfile", "Pipfile.lock", "uv.lock", "runtime.txt")
 
 
@@ -38,11 +38,15 @@ def one_lock(facts: ProjectFacts) -> Iterable[Problem]:
 
 
 def supported_python(facts: ProjectFacts) -> Iterable[Problem]:
-    chosen = (facts.text(".python-version") or "").strip()
+    text = facts.text(".python-version") or ""
+    chosen = pyproject.pinned_python(text)
     found = re.fullmatch(r"(3\.\d+)(\.\d+)?", chosen)
-    if chosen and (found is None or found[1] not in HEROKU_PYTHONS):
-        named = ", ".join(HEROKU_PYTHONS)
-        yield Problem(f'Heroku has no Python "{chosen}"', f"Write one of {named} there.")
+    if chosen and (found is None or found[1] not in pythons.RELEASED):
+        named = ", ".join(pythons.RELEASED)
+        yield Problem(
+            f"Heroku does not support Python {chosen}, which .python-version names",
+            f"Write one of {named} there.",
+        )
 
 
 def paths_inside(facts: ProjectFacts) -> Iterable[Problem]:

@@ -53,7 +53,7 @@ SYMPTOMS = (
     ),
     Symptom(
         r"poetry\.lock was last generated|poetry\.lock.*(not up to date|out of date)",
-        "poetry.lock does not fit pyproject.toml.",
+        "poetry.lock does not match pyproject.toml.",
         "poetry lock",
     ),
     Symptom(
