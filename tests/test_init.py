@@ -191,7 +191,7 @@ def test_a_failure_leaves_the_project_as_it_was(
             plan.apply(todo)
     assert tree(root) == before
     (root / "pyproject.toml").write_text("# changed\n", encoding="utf-8")
-    with pytest.raises(MLError, match="has changed meanwhile"):
+    with pytest.raises(MLError, match="changed in the meantime"):
         plan.apply(todo)
     assert not (root / "Procfile").exists()
 
@@ -199,12 +199,12 @@ def test_a_failure_leaves_the_project_as_it_was(
 @pytest.mark.parametrize(
     ("toml", "said"),
     [
-        ("[project]\nname='a'\nrequires-python='<3.11'\n", "older Python than 3.11"),
+        ("[project]\nname='a'\nrequires-python='<3.11'\n", "Pythons older than 3.11"),
         ("[project]\nname='a'\n[build-system]\nbuild-backend='hatchling.build'\n", "hatchling"),
-        ("[project]\nname='a'\nrequires-python='banana'\n", "versions of Python.*banana"),
+        ("[project]\nname='a'\nrequires-python='banana'\n", "requires-python is not valid.*banana"),
         ("[project\n", "cannot be read"),
-        ("tool = 3\n", "There is no project in"),
-        ("[tool.black]\n", "There is no project in"),
+        ("tool = 3\n", "No project found in"),
+        ("[tool.black]\n", "No project found in"),
     ],
     ids=["old Python", "another backend", "no version", "broken TOML", "no tables", "tools only"],
 )
@@ -221,7 +221,7 @@ def test_the_command_shows_asks_and_adds(tmp_path: Path) -> None:
     shown = poetry("ml", "init", cwd=root, text="no\n", code=1).stdout
     assert "src/forecast_ml/  (" in shown
     assert '"falcon (>=4.0,<5)' in shown
-    assert "Kept as they are: .gitignore" not in shown or (root / ".gitignore").exists()
+    assert "Kept unchanged: .gitignore" not in shown or (root / ".gitignore").exists()
     assert "Nothing was changed" in shown
     assert "--yes" in poetry("ml", "init", cwd=root, code=1).stderr
     assert "+++ b/pyproject.toml" in poetry("ml", "init", "--dry-run", cwd=root).stdout

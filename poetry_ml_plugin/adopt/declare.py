@@ -1,4 +1,4 @@
-"""What the pyproject.toml of a project is to say, where it does not, for a model to train and serve in it."""
+"""Additions that an existing pyproject.toml needs to train and serve a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPTIONAL = ("notebook",)  # groups that are installed only when asked for
 
 
 def wish(project: Existing, own: Names, python: str, model: str | None) -> dict[str, Any]:
-    """What pyproject.toml is to say, where it does not."""
+    """Collect what pyproject.toml does not say yet and has to."""
     said: dict[str, Any] = {"tool": {"poetry": {}}}
     if not project.toml.is_described:
         said = edit.merged(_described(project, own, python), said)
@@ -48,7 +48,7 @@ def wish(project: Existing, own: Names, python: str, model: str | None) -> dict[
 
 
 def _described(project: Existing, own: Names, python: str) -> dict[str, Any]:
-    """[project] for one that has none: what setup.py says."""
+    """Write [project] from setup.py, for a project that has no such table."""
     setup = project.setup
     described: dict[str, Any] = {
         "name": own.distribution,
@@ -101,7 +101,7 @@ def _script(project: Existing, own: Names) -> dict[str, Any]:
 
 
 def _dependencies(project: Existing, model: str | None) -> dict[str, list[Dependency]]:
-    """What to add, by group: what the template lists, and what files of older projects do."""
+    """List what to add to each group: the template's dependencies, and those of older files."""
     wanted = requirements.by_group(pyproject.describe(render.template_dir()))
     if model:
         wanted = {"main": [d for d in wanted["main"] if d.name not in SAMPLE_DEPENDENCIES]}
@@ -132,7 +132,7 @@ def _dependencies(project: Existing, model: str | None) -> dict[str, list[Depend
 
 
 def _older(project: Existing) -> list[Dependency]:
-    """What setup.py and requirements.txt list, without the project itself."""
+    """Read what setup.py and requirements.txt list, without the project itself."""
     listed = requirements.parsed(project.setup.get("install_requires"))
     path = project.root / "requirements.txt"
     if path.is_file():

@@ -42,11 +42,13 @@ class Existing:
         try:
             return self.toml.pythons
         except ValueError as error:
-            raise MLError(f"{self.root / PYPROJECT}: the versions of Python: {error}") from error
+            raise MLError(
+                f"{self.root / PYPROJECT}: requires-python is not valid: {error}"
+            ) from error
 
 
 def find(start: Path) -> Existing:
-    """The project that a folder is in. Raises MLError where there is none."""
+    """Find the project that a folder belongs to. Raises MLError if there is none."""
     for root in (start, *start.parents):
         staging.clean(root)
         path = root / PYPROJECT
@@ -58,13 +60,13 @@ def find(start: Path) -> Existing:
         if project.toml.is_described:
             return project
     raise MLError(
-        f"There is no project in {start}: no pyproject.toml with [project] or [tool.poetry], no setup.py "
-        "and no requirements.txt. Make a project with: poetry ml new NAME"
+        f"No project found in {start}: no pyproject.toml with [project] or [tool.poetry], no setup.py "
+        "and no requirements.txt. Create one with: poetry ml new NAME"
     )
 
 
 def model_of(root: Path) -> str | None:
-    """The package that has a class Model with a method predict in models/model.py, as whisk's have."""
+    """Find the package with a class Model and a method predict in models/model.py, as whisk makes."""
     for path in sorted([*root.glob("src/*/models/model.py"), *root.glob("*/models/model.py")]):
         try:
             body = ast.parse(path.read_bytes()).body

@@ -1,4 +1,4 @@
-"""What `poetry ml check` looks at: a list of small checks."""
+"""The checks of `poetry ml check`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """What a check has found."""
+    """Problems that one check found."""
 
     check: Check
     problems: tuple[Problem, ...]
@@ -50,7 +50,7 @@ class Result:
 
 
 def run(project: Project, checks: Iterable[Check]) -> list[Result]:
-    """What each check finds in a project. What keeps one from looking is project by it too."""
+    """Run each check on a project. An error while checking becomes a problem too."""
     facts = ProjectFacts(project)
     return [Result(check, _find(check, facts)) for check in checks]
 
@@ -89,7 +89,7 @@ def layout(facts: ProjectFacts) -> Iterable[Problem]:
         if not path.exists():
             yield Problem(
                 f"{facts.project.at(path)} is missing",
-                'Bring it back with "git checkout", or see what "poetry ml new" makes.',
+                'Restore it with "git checkout".',
             )
 
 
@@ -118,8 +118,10 @@ def _unfit(name: str, what: str, reason: str | None) -> Iterable[Problem]:
 def settings(facts: ProjectFacts) -> Iterable[Problem]:
     for key in sorted(facts.toml.settings.keys() - set(pyproject.KEYS)):
         near = difflib.get_close_matches(key, pyproject.KEYS, n=1)
-        hint = f'Write "{near[0]}".' if near else f"There are {', '.join(pyproject.KEYS)}."
-        yield Problem(f"[tool.{pyproject.TOOL}] {key} means nothing", hint, severity="warning")
+        hint = f'Did you mean "{near[0]}"?' if near else f"Known are {', '.join(pyproject.KEYS)}."
+        yield Problem(
+            f"[tool.{pyproject.TOOL}] {key} is an unknown setting", hint, severity="warning"
+        )
 
 
 def credentials(facts: ProjectFacts) -> Iterable[Problem]:
@@ -131,7 +133,7 @@ def sizes(facts: ProjectFacts) -> Iterable[Problem]:
         for path, size in sorted(git.sizes(facts.root).items()):
             if size > LARGE:
                 yield Problem(
-                    f"{path} takes {size / 1e6:,.0f} MB in git, for ever",
+                    f"{path} takes {size / 1e6:,.0f} MB in the git history",
                     f'Keep it with DVC or git-LFS: "git rm --cached {path}", then "dvc add {path}".',
                     severity="warning",
                 )
@@ -145,7 +147,7 @@ def template(facts: ProjectFacts) -> Iterable[Problem]:
     except InvalidVersion:
         stale = True
     if stale:
-        what = f"the project is made from template {made}, and the plugin brings {own}"
+        what = f"the project was made from template {made}; the plugin has {own}"
         yield Problem(what, 'Run "poetry ml update".', severity="warning")
 
 
@@ -192,14 +194,14 @@ def python(facts: ProjectFacts) -> Iterable[Problem]:
 
 
 CHECKS = [
-    Check("layout", "the files that the commands need", layout),
-    Check("name", "names that will do", name),
-    Check("settings", "each is one that is read", settings),
-    Check("lock", "poetry.lock fits pyproject.toml", lock_is_fresh),
-    Check("artifacts", "each is as it was trained", artifacts_are_whole),
-    Check("versions", "what wrote the artifacts is locked", versions),
-    Check("credentials", "none where others read", credentials),
-    Check("sizes", "nothing above 50 MB in git", sizes),
-    Check("template", "the newest one", template),
-    Check("python", "one version throughout", python),
+    Check("layout", "required files exist", layout),
+    Check("name", "names are valid", name),
+    Check("settings", "settings are known", settings),
+    Check("lock", "poetry.lock matches pyproject.toml", lock_is_fresh),
+    Check("artifacts", "artifacts match their manifest", artifacts_are_whole),
+    Check("versions", "library versions of the artifacts are locked", versions),
+    Check("credentials", "no credentials committed", credentials),
+    Check("sizes", "no file above 50 MB in git", sizes),
+    Check("template", "template is up to date", template),
+    Check("python", "Python versions agree", python),
 ]

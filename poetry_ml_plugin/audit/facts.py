@@ -33,7 +33,7 @@ class ProjectFacts:
         return artifacts.verify(self.project)
 
     def text(self, name: str) -> str | None:
-        """The text of a file, or None where there is none."""
+        """Read a text file; return None if there is none."""
         path = self.root / name
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 

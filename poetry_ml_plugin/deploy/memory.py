@@ -1,4 +1,4 @@
-"""What a project's pyproject.toml says of its deploys: which app, which image."""
+"""Deploy settings that pyproject.toml remembers: the app, the image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECTION = ("tool", pyproject.TOOL, "deploy")
 
 
 def recall(project: Project, target: str) -> dict[str, Any]:
-    """What [tool.poetry-ml-plugin.deploy.<target>] says; nothing where it is not there."""
+    """Read [tool.poetry-ml-plugin.deploy.<target>]; empty if it is not there."""
     return pyproject.table(_section(project), target)
 
 

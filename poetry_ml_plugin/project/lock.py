@@ -1,4 +1,4 @@
-"""What a project's poetry.lock says."""
+"""Reader of poetry.lock."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Lock:
     by_poetry_1: bool = False  # which did not write down the groups that want a package
 
     def versions(self, name: str) -> set[str]:
-        """The versions of a package: several where they depend on the platform, none if it is not locked."""
+        """Return the locked versions of a package: several if they depend on the platform."""
         return {package.version for package in self.packages if package.name == name}
 
 
 def read(root: Path) -> Lock | None:
-    """The lock of the project in a folder, or None where it has none. Raises MLError where it is broken."""
+    """Read the lock file in a folder; None if there is none. Raises MLError if it is broken."""
     path = root / "poetry.lock"
     if not path.is_file():
         return None
@@ -71,6 +71,6 @@ def _package(entry: Mapping[str, Any]) -> Package:
 
 
 def _marker(entry: Mapping[str, Any]) -> str:
-    """Where the runtime dependencies have a package."""
+    """Return the marker of a package among the runtime dependencies."""
     markers = entry.get("markers", "")
     return str(markers.get("main", "") if isinstance(markers, dict) else markers)

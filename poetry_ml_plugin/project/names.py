@@ -1,4 +1,4 @@
-"""What may be the name of a distribution, of a package and of a folder."""
+"""Rules for the names of distributions, packages and folders."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Names:
 
 
 def derive(folder: Path, name: str | None = None, package: str | None = None) -> Names:
-    """The names of a project in `folder`, unless `name` or `package` give others.
+    """Derive a project's names from its folder, unless `name` or `package` give others.
 
     Raises MLError with a name that would do where one will not.
     """
@@ -71,7 +71,7 @@ def derive(folder: Path, name: str | None = None, package: str | None = None) ->
 
 
 def fit_package(name: str) -> str:
-    """A name as that of a package. Raises MLError with one that would do where it will not."""
+    """Check a package's name. Raises MLError with a better one if it is not valid."""
     if reason := unfit_package(name):
         raise _refusal(name, "a package", reason, f"--package {suggest(name)}")
     return name
@@ -138,7 +138,7 @@ def _well_known() -> frozenset[str]:
 
 
 def suggest(name: str) -> str:
-    """A name that will do as a package and, with dashes, as a distribution; as near as can be."""
+    """Suggest a similar name that is valid as a package and, with dashes, as a distribution."""
     words = re.sub(r"[^a-z0-9]+", "_", _transliterated(name)).strip("_")
     if words[:1].isdigit():
         words = f"model_{words}"

@@ -213,7 +213,7 @@ class Project:
         return self.root / "src" / self.package / "artifacts"
 
     def at(self, path: Path) -> str:
-        """A path of the project as people write it."""
+        """Return a path relative to the project, with slashes."""
         return path.relative_to(self.root).as_posix()
 
 
@@ -233,7 +233,7 @@ def describe(root: Path) -> PyProject:
 
 
 def find(start: Path) -> Project:
-    """The ML project that `start` lies in. Raises MLError where there is none."""
+    """Find the ML project that `start` is in. Raises MLError if there is none."""
     start = start.resolve()
     for folder in (start, *start.parents):
         if (folder / "pyproject.toml").is_file():
@@ -241,17 +241,17 @@ def find(start: Path) -> Project:
             if project is None:
                 raise MLError(
                     f"{folder} is not an ML project: its pyproject.toml has no [tool.{TOOL}]. "
-                    "Make it one with: poetry ml init"
+                    "Add what is missing with: poetry ml init"
                 )
             return project
     raise MLError(
-        f"There is no pyproject.toml in {start} or above. "
-        "Go into your project's folder, or make a project with: poetry ml new NAME"
+        f"No pyproject.toml found in {start} or its parents. "
+        "Change to your project's folder, or create a project with: poetry ml new NAME"
     )
 
 
 def read(root: Path) -> Project | None:
-    """The ML project in this very folder, or None where its pyproject.toml does not say it is one."""
+    """Read the ML project in this very folder; None if its pyproject.toml does not declare one."""
     path = root / "pyproject.toml"
     tools = describe(root).data.get("tool")
     section = tools.get(TOOL) if isinstance(tools, dict) else None
@@ -269,17 +269,17 @@ def _choices(path: Path, section: dict[str, Any]) -> dict[str, Any]:
     chosen: dict[str, Any] = {name: section[name] for name in ("stream", "sbom") if name in section}
     for name, value in chosen.items():
         if not isinstance(value, bool):
-            raise MLError(f"{path}: [tool.{TOOL}] {name} is true or false.")
+            raise MLError(f"{path}: [tool.{TOOL}] {name} must be true or false.")
     globs = section.get("not-secret", [])
     if not isinstance(globs, list) or not all(isinstance(glob, str) for glob in globs):
         raise MLError(
-            f'{path}: [tool.{TOOL}] not-secret is a list of paths, like ["src/a/ca.pem"].'
+            f'{path}: [tool.{TOOL}] not-secret must be a list of paths, like ["src/a/ca.pem"].'
         )
     return {**chosen, "not_secret": tuple(globs)}
 
 
 def load(path: Path) -> TOMLDocument:
-    """A TOML document as it stands, comments and order included."""
+    """Load a TOML document for editing, comments and order included."""
     try:
         return tomlkit.parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
@@ -318,7 +318,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _names(requirements: Any) -> list[str]:
-    """The names in a list of PEP 508 texts, without what is none."""
+    """List the names in PEP 508 texts, without invalid ones."""
     found = []
     for text in _texts(requirements):
         try:

@@ -1,4 +1,4 @@
-"""Find a template and read it: one that ships, a folder, or what a git URL names."""
+"""Lookup of templates: those that ship, a folder, or a git URL."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from poetry_ml_plugin.template.render import File, Template
 
 DEFAULT = "project"
 SHIPPED = {
-    DEFAULT: "penguins by their measurements",
-    "text": "tweets by what they feel",
-    "image": "handwritten digits by their pixels",
-    "plain": "any JSON, and nothing to learn from",
+    DEFAULT: "classify penguins (tabular data)",
+    "text": "classify the mood of tweets (text)",
+    "image": "classify handwritten digits (images)",
+    "plain": "any JSON in and out, no sample data",
 }
 PROTOCOLS = "file:https:ssh"  # those that are safe from a listener, and start no program
 
@@ -36,7 +36,7 @@ _SCHEME = re.compile(r"[A-Za-z][\w+.-]*:(//|:)|[\w.-]+@[\w.-]+:")
 
 
 def get(word: str | None, start: Path, home: Path) -> Template:
-    """The template that a word names: one of SHIPPED, a git URL with or without @REF, or a folder.
+    """Get the template that a word names: one of SHIPPED, a git URL with or without @REF, or a folder.
 
     A folder is looked for from `start`, and remembered as it is seen from `home`, the project's folder.
     Raises MLError that says all that makes a template unfit.
@@ -49,7 +49,7 @@ def get(word: str | None, start: Path, home: Path) -> Template:
     folder = (start / Path(word).expanduser()).resolve()
     if not word or not folder.is_dir():
         raise MLError(
-            f'"{word}" is no template: neither one of {", ".join(SHIPPED)}, nor a folder, '
+            f'"{word}" is not a template: it is neither one of {", ".join(SHIPPED)}, nor a folder, '
             "nor a git URL like https://example.org/templates.git@v1."
         )
     source = platforms.relative(folder, home).as_posix()
@@ -57,7 +57,7 @@ def get(word: str | None, start: Path, home: Path) -> Template:
 
 
 def foreign(template: Template) -> bool:
-    """Whether a template comes from elsewhere than the plugin itself."""
+    """Tell whether a template is not one of the plugin's own."""
     return template.version != ""
 
 
@@ -115,13 +115,13 @@ def _read(
         refused.append(f"[tool.{pyproject.TOOL}.template] names no package as its word")
     below = _below(table, refused) if "extends" in table else {}
     if refused:
-        raise MLError("\n  - ".join([f"{called} is no template:", *refused]))
+        raise MLError("\n  - ".join([f"{called} is not a template:", *refused]))
     names = Names(str(word).replace("_", "-"), str(word))
     return Template(dict(sorted({**below, **files}.items())), names, source)
 
 
 def _below(table: dict[str, Any], refused: list[str]) -> dict[PurePosixPath, File]:
-    """The files of the template that another one extends, without those that it leaves out."""
+    """Read the files of the template that another one extends, without those it leaves out."""
     if table["extends"] not in list(SHIPPED):
         refused.append(f"extends must be one of {', '.join(SHIPPED)}")
         return {}
@@ -146,7 +146,7 @@ def _table(files: dict[PurePosixPath, File], refused: list[str]) -> dict[str, An
         refused.append("it has no pyproject.toml")
         return {}
     except ValueError as error:
-        refused.append(f"its pyproject.toml is no TOML: {error}")
+        refused.append(f"its pyproject.toml is not valid TOML: {error}")
         return {}
     table = pyproject.table(section, "template")
     if not table:
@@ -173,12 +173,12 @@ def _files(folder: Path, refused: list[str]) -> dict[PurePosixPath, File]:
         elif path.is_file():
             files[relative] = File(path.read_bytes(), os.access(path, os.X_OK))
         elif path.is_symlink() or not path.is_dir():
-            refused.append(f"{relative} is no file")
+            refused.append(f"{relative} is not a file")
     return files
 
 
 def _listed(folder: Path) -> list[PurePosixPath]:
-    """What belongs to a template: what git does not ignore, or all where there is no git."""
+    """List a template's files: those that git does not ignore, or all without git."""
     if not git.available() or not git.outer_repository(folder):
         return render.paths(folder)
     said = git.ask(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")

@@ -1,4 +1,4 @@
-"""What a project was made from, and what it would be made from today.
+"""Updates: the template as a project was made from it, and as it is now.
 
 To merge a template's changes, one must have the template as it was. A commit or a tag that holds it is
 lost in a squash and in a shallow clone; a plugin that carries the templates of all its releases knows
@@ -50,7 +50,7 @@ class Update:
 
 
 def remember(files: Mapping[PurePosixPath, File]) -> dict[PurePosixPath, File]:
-    """A rendered project with its base in it, for a later update to find."""
+    """Add its base to a rendered project, for a later update to find."""
     return {**files, BASE: File(_pack(files))}
 
 
@@ -95,7 +95,7 @@ def _render_like(
         names = Names(own.name, own.settings["package"])
         python = base[PurePosixPath(".python-version")].content.decode().strip()
     except (KeyError, ValueError) as error:
-        raise MLError(f"{root / BASE} is no base of a project: {error}. {_MEND}") from error
+        raise MLError(f"{root / BASE} cannot be used: {error}. {_MEND}") from error
     python = max(python, pyproject.LOWEST, key=Version)
     files = render.plan(names, python, own.description, template)
     if own.version:  # from the first day on it is the project's, not the template's
@@ -131,13 +131,13 @@ def _wishes(section: dict[str, Any], root: Path) -> list[str]:
 
 
 def _is_kept(path: PurePosixPath, wishes: list[str]) -> bool:
-    """Whether [tool.poetry-ml-plugin] keep names a path, or a folder it lies in."""
+    """Tell whether [tool.poetry-ml-plugin] keep names a path, or a folder it is in."""
     places = [str(path), *map(str, path.parents)]
     return any(fnmatchcase(place, wish.rstrip("/")) for wish in wishes for place in places)
 
 
 def _with_crlf(root: Path) -> set[str]:
-    """The files that are committed with the line ends of Windows."""
+    """List the files that are committed with Windows line ends."""
     entries = git.ask(root, "ls-files", "--eol", "-z", "--", ".").split("\0")
     return {entry.partition("\t")[2] for entry in entries if entry.startswith("i/crlf")}
 
@@ -151,7 +151,7 @@ def _like(files: Mapping[PurePosixPath, File], crlf: set[str]) -> dict[PurePosix
     }
 
 
-_MEND = f"Bring it back with: git checkout COMMIT -- {BASE}"
+_MEND = f"Restore it with: git checkout COMMIT -- {BASE}"
 
 
 def _read(root: Path) -> bytes:
@@ -160,7 +160,7 @@ def _read(root: Path) -> bytes:
     except OSError as error:
         raise MLError(
             f"{root / BASE} cannot be read: {error.strerror}. "
-            f"It says what the project was made from, and no update is possible without. {_MEND}"
+            f"An update needs it: it records the template that the project was made from. {_MEND}"
         ) from error
 
 
