@@ -97,7 +97,7 @@ def test_ci_of_a_project_in_a_sub_folder_works_there(copy: Path, validator: Path
     for line in ("working-directory: churn/\n", "python-version-file: churn/.python-version\n"):
         assert line in workflow.read_text()
     said = poetry("ml", "add", "pre-commit", cwd=copy, code=1).stderr
-    assert "one configuration for all of" in said
+    assert "one configuration for the whole repository" in said
 
 
 def test_pre_commits_hooks_run(churn: Churn, copy: Path, validator: Path) -> None:
@@ -147,7 +147,7 @@ def test_nothing_is_written_over(copy: Path, what: str) -> None:
         "ls-files", "--others", "--", ".github", ".pre-commit*", ".devc*", cwd=copy
     ).split()
     (copy / path).write_text("mine")
-    assert "is there already" in poetry("ml", "add", what, cwd=copy, code=1).stderr
+    assert "already exists" in poetry("ml", "add", what, cwd=copy, code=1).stderr
     assert (copy / path).read_text() == "mine"
 
 
