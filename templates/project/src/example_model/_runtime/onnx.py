@@ -28,20 +28,22 @@ def convert(estimator: Any, inputs: Sequence[Input], methods: Iterable[str]) -> 
 
     _register_boosters()
     methods = list(methods)
-    options = {"zipmap": False} if "predict_proba" in methods else {}
+    classifies = hasattr(last(estimator), "classes_")
+    options = {"zipmap": False} if classifies else {}
     if "score_samples" in methods:
         options["score_samples"] = True
     model = _convert(estimator, inputs, options)
-    scores = "decision_function" in methods and hasattr(last(estimator), "classes_")
+    scores = "decision_function" in methods and classifies
     extra = _convert(estimator, inputs, {**options, "raw_scores": True}) if scores else None
     names = [output.name for output in model.graph.output]
     outputs = {method: _output(method, names, methods) for method in methods}
     if extra is not None:
+        _without_shares(extra)
         outputs["decision_function"] = _append(model, extra, 1)
     del model.graph.output[:]
     for method, name in outputs.items():
-        node = onnx.helper.make_node("Identity", [name], [method])
-        model.graph.node.append(node)
+        if name != method:
+            model.graph.node.append(onnx.helper.make_node("Identity", [name], [method]))
         # Without a type: the converters do not always know theirs, and onnxruntime infers it.
         model.graph.output.append(onnx.ValueInfoProto(name=method))
     _sort_opsets(model)
@@ -132,6 +134,14 @@ def _append(model: Any, extra: Any, place: int) -> str:
     known = {opset.domain for opset in model.opset_import}
     model.opset_import.extend(o for o in extra.opset_import if o.domain not in known)
     return renamed(extra.graph.output[place].name)
+
+
+def _without_shares(model: Any) -> None:
+    """Let a booster's trees give their scores as they are: its converter has no option for that."""
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "TreeEnsembleClassifier" and attribute.name == "post_transform":
+                attribute.s = b"NONE"
 
 
 def _sort_opsets(model: Any) -> None:
