@@ -69,11 +69,7 @@ def export(estimator: Any, features: Any, tolerance: float, package: str = "") -
             return _to_onnx(trial)
         except Exception as error:  # converters raise what they like
             reason = f"{sentence(error)}{_advice(trial)}"
-            value, difference = _to_skops(trial)
-            libraries = formats.skops_libraries(value, package)
-            if trial.spec.form == "frame":
-                libraries |= {"pandas"}
-            return Export(".skops", value, reason, tuple(sorted(libraries)), difference)
+            return _to_skops(trial, reason, package)
 
 
 def artifact(stem: str, names: Iterable[str]) -> str:
@@ -263,9 +259,11 @@ def _categorized(estimator: Any, table: Any) -> Any:
         return table
     pandas = formats.need("pandas")
     texts = [name for name in table if _is_text(table[name])]
-    kinds = {
-        name: pandas.CategoricalDtype(c) for name, c in _categories(booster, table, texts).items()
-    }
+    try:
+        categories = _categories(booster, table, texts)
+    except Exception:  # another version, or no pyarrow: the booster then refuses text by itself
+        return table
+    kinds = {name: pandas.CategoricalDtype(known) for name, known in categories.items()}
     return table.astype(kinds) if kinds else table
 
 
@@ -428,10 +426,11 @@ def _doubled(kinds: Mapping[str, str]) -> dict[str, str]:
     return {name: kind if kind == "str" else "float64" for name, kind in kinds.items()}
 
 
-def _to_skops(trial: Trial) -> tuple[bytes, float]:
-    """What skops writes, and the largest difference of what it brings back. Raises ProjectError."""
+def _to_skops(trial: Trial, reason: str, package: str) -> Export:
+    """What skops writes of the estimator. Raises ProjectError where that does not answer alike."""
     spec = msgspec.structs.replace(trial.spec, classes=[])  # the estimator has them itself
     value = {KEY: trial.estimator, "spec": msgspec.json.encode(spec).decode()}
+    value["imports"] = ["pandas"] if spec.form == "frame" else []
     try:
         content = formats.dump_skops(value)
         trusted = formats.untrusted_types(content)
@@ -441,7 +440,10 @@ def _to_skops(trial: Trial) -> tuple[bytes, float]:
             )
         difference, refused = trial.judge(load(formats.load_skops(content, trusted)))
         assert not refused  # it is scikit-learn itself
-        return content, difference
+        libraries = formats.distributions(
+            formats.skops_modules(value, content) - {"numpy", package}
+        )
+        return Export(".skops", content, reason, tuple(sorted(libraries)), difference)
     except ProjectError:
         raise
     except Exception as error:

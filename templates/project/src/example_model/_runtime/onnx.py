@@ -1,5 +1,6 @@
 """Conversion of a fitted estimator to an ONNX model with one output for each of its methods."""
 
+import copy
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -27,6 +28,7 @@ def convert(estimator: Any, inputs: Sequence[Input], methods: Iterable[str]) -> 
     import onnx
 
     _register_boosters()
+    estimator = _without_names(estimator)
     methods = list(methods)
     classifies = hasattr(last(estimator), "classes_")
     options = {"zipmap": False} if classifies else {}
@@ -58,6 +60,19 @@ def last(estimator: Any) -> Any:
 def first(estimator: Any) -> Any:
     """The first step of a pipeline, or the estimator itself."""
     return first(estimator.steps[0][1]) if hasattr(estimator, "steps") else estimator
+
+
+def _without_names(estimator: Any) -> Any:
+    """A copy of an XGBoost estimator that knows no columns by name: its converter takes "f0", "f1" alone."""
+    booster = last(estimator)
+    if (
+        not type(booster).__module__.startswith("xgboost")
+        or not booster.get_booster().feature_names
+    ):
+        return estimator
+    estimator = copy.deepcopy(estimator)
+    last(estimator).get_booster().feature_names = None
+    return estimator
 
 
 def _output(method: str, names: Sequence[str], methods: Sequence[str]) -> str:

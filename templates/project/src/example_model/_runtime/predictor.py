@@ -297,7 +297,7 @@ def _series(pandas: Any, column: Column, values: Any) -> Any:
         raise ProjectError(
             f"{column.name}: the estimator was fitted on {column.dtype}, which {series.dtype} does not become: {error}"
         ) from error
-    if converted.dtype.kind in "iu" and (converted != series).any():
+    if converted.dtype.kind in "iuM" and (converted.notna() & (converted != series)).any():
         raise ProjectError(f"{column.name}: the estimator was fitted on {column.dtype}.")
     return converted
 

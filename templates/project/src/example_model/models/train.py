@@ -90,9 +90,8 @@ def export(pipeline: Pipeline, held_out: pd.DataFrame, tolerance: float, echo: E
         manifest.remove(f"model{suffix}")
     entry = manifest.save(f"model{made.suffix}", made.value)
     if made.reason:
-        pins = [pin for pin in manifest.pins(entry) if pin.partition("==")[0] in made.libraries]
         echo(f"ONNX export failed ({made.reason}); saved with skops instead.")
-        echo(f"Serving it takes more packages. {formats.install(*pins, 'pandas')}")
+        echo(f"Serving it takes more packages. {formats.install(*manifest.pins(entry))}")
     else:
         echo(
             f"ONNX agrees with scikit-learn on {len(held_out)} held-out rows, to {made.difference:.0e}."
