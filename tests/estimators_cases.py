@@ -341,6 +341,12 @@ CASES: dict[str, Case] = {
         categorical,
         counts,
     ),
+    "XGBoost, numbers as categories": (
+        boosted(xgboost, "XGBRegressor", enable_categorical=True),
+        {"day": mixed["count"], "size": numbers[:, 0]},
+        lambda rows: frame(rows).astype({"day": pd.CategoricalDtype(range(9))}),
+        values,
+    ),
     "histogram boosting, categories": (
         ensemble.HistGradientBoostingClassifier(max_iter=9),
         mixed,

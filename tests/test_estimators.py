@@ -67,6 +67,7 @@ BECOMES = {
     "XGBoost": "onnx",
     "XGBoost, a regression": "onnx",
     "XGBoost, categories": "skops",
+    "XGBoost, numbers as categories": "skops",
     "histogram boosting, categories": "skops",
 }
 """What each case may be saved as: some depend on the versions of the converters."""

@@ -1,5 +1,6 @@
 """Estimators of scikit-learn: saved only after what was loaded back has answered as they do."""
 
+import json
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -261,7 +262,7 @@ def _categorized(estimator: Any, table: Any) -> Any:
     texts = [name for name in table if _is_text(table[name])]
     try:
         categories = _categories(booster, table, texts)
-    except Exception:  # another version, or no pyarrow: the booster then refuses text by itself
+    except Exception:  # another version: the booster then refuses text by itself
         return table
     kinds = {name: pandas.CategoricalDtype(known) for name, known in categories.items()}
     return table.astype(kinds) if kinds else table
@@ -272,8 +273,7 @@ def _categories(booster: Any, table: Any, texts: list[str]) -> dict[str, Any]:
     if known := getattr(getattr(booster, "_Booster", None), "pandas_categorical", None):
         return dict(zip(texts, known, strict=True)) if len(known) == len(texts) else {}
     if getattr(booster, "enable_categorical", False) and hasattr(booster, "get_booster"):
-        exported = booster.get_booster().get_categories(export_to_arrow=True).to_arrow()
-        return {name: found.to_pylist() for name, found in exported if found is not None}
+        return _xgboost_categories(booster.get_booster())
     mask = getattr(booster, "is_categorical_", None)
     if mask is not None and hasattr(booster, "_preprocessor"):
         encoder = booster._preprocessor.named_transformers_["encoder"]
@@ -281,6 +281,20 @@ def _categories(booster: Any, table: Any, texts: list[str]) -> dict[str, Any]:
         pairs = zip(names, encoder.categories_, strict=True)
         return {n: [c for c in found if c == c] for n, found in pairs if n in texts}
     return {}
+
+
+def _xgboost_categories(booster: Any) -> dict[str, Any]:
+    """The categories in a model's own JSON: its function that gives them takes pyarrow."""
+    model = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]
+    found = {}
+    for name, known in zip(booster.feature_names, model["cats"]["enc"], strict=True):
+        if len(offsets := known.get("offsets", ())) > 1:
+            text = bytes(byte % 256 for byte in known["values"])
+            pairs = zip(offsets, offsets[1:], strict=False)
+            found[name] = [text[start:end].decode() for start, end in pairs]
+        elif "offsets" not in known:
+            found[name] = known["values"]
+    return found
 
 
 def _is_text(values: Any) -> bool:
