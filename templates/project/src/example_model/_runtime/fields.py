@@ -57,9 +57,14 @@ class Field:
     kind: Kind
 
     @property
+    def is_unset(self) -> bool:
+        """Whether a row may be without the field, which is UNSET then."""
+        return not self.required and self.default() is msgspec.UNSET
+
+    @property
     def has_gaps(self) -> bool:
         """Whether a row may be without a value."""
-        return self.kind.nullable or (not self.required and self.default() is msgspec.UNSET)
+        return self.kind.nullable or self.is_unset
 
 
 class Hint(NamedTuple):

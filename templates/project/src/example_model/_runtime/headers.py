@@ -20,12 +20,12 @@ def match(
     Raises InvalidRows for a field without a column that is not said to be `absent`, for a column that
     comes twice, and for one that is nearly a field.
     """
-    if separators := _separators(header):
+    known = {field.key for field in wanted} | set(targets)
+    if (separators := _separators(header)) and header[0] not in known:
         raise collected([Fault(f"the header has {separators} where commas belong")], source)
     faults = list(_faults(header, {field.key: field for field in wanted}, absent, targets))
     if faults:
         raise collected(faults, source)
-    known = {field.key for field in wanted} | set(targets)
     return tuple(name for name in header if name not in known)
 
 
