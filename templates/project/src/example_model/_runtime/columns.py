@@ -29,16 +29,22 @@ UTC = datetime.timezone.utc
 def to_columns(data: Any, row: Any) -> Columns:
     """The columns of rows: a list of `row`, a pandas or polars DataFrame, or columns already.
 
-    Raises InvalidRows where a DataFrame lacks a column of `row`, or has values that do not fit.
+    An array, such as an estimator's predictions, has a column for each field of `row`, in their order; one
+    field alone has it whole. Raises InvalidRows where a DataFrame lacks a column of `row`, or has values
+    that do not fit, and ProjectError where an array has another number of columns.
     """
     if isinstance(data, Mapping):
         return {key: values if _is_array(values) else _numpy().asarray(values) for key, values in data.items()}  # fmt: skip
     if hasattr(data, "columns"):
         return _from_frame(data, row)
+    if not isinstance(data, list):
+        data = _numpy().asarray(data) if _is_array(data) else plain_list(data)
     found = fields(row)
     if not found:
-        raise ProjectError(f"{_name(row)} has no fields that could be columns.")
-    if data and isinstance(data[0], dict):
+        return {ALONE: data if _is_array(data) else to_array(data, field(ALONE, ALONE, row))}
+    if _is_array(data) and not (len(data) and hasattr(data.flat[0], found[0].name)):
+        return _from_array(data, row)
+    if len(data) and isinstance(data[0], dict):
         return {part.key: to_array([value.get(part.key) for value in data], part) for part in found}
     return {part.key: to_array([getattr(r, part.name) for r in data], part) for part in found}
 
@@ -53,6 +59,19 @@ def _from_frame(frame: Any, row: Any) -> Columns:
         }
     except ValueError:
         raise rejected([(part, cells[part.key]) for part in wanted], text=False) from None
+
+
+def _from_array(values: Any, row: Any) -> Columns:
+    names = [part.key for part in fields(row)]
+    if len(names) == 1:
+        is_list = fields(row)[0].kind.base in ("vector", "json")
+        return {names[0]: values if is_list or values.shape[1:] != (1,) else values.reshape(-1)}
+    if values.ndim != 2 or values.shape[1] != len(names):
+        raise ProjectError(
+            f"An array of shape {values.shape} has not one column for each of {', '.join(names)}, "
+            f"the fields of {_name(row)}."
+        )
+    return dict(zip(names, values.T, strict=True))
 
 
 def frame_cells(series: Any) -> list[Any]:

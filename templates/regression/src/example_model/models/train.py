@@ -16,7 +16,6 @@ from sklearn.preprocessing import OneHotEncoder
 
 from .. import Columns, ProjectError, Table, data, manifest
 from .model import Model, features
-from .schema import TARGET
 
 
 class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -69,8 +68,8 @@ def pipeline(settings: TrainConfig) -> Pipeline:
 
 
 def metrics(truth: Any, predicted: Columns) -> dict[str, Any]:
-    """Measure how good predictions are: the column of Prediction, beside the true values."""
-    values = predicted[TARGET]
+    """Measure how good predictions are: the columns of Prediction, beside the true values."""
+    values = np.column_stack(list(predicted.values()))
     return {
         "r2": r2_score(truth, values),
         "mean_absolute_error": mean_absolute_error(truth, values),
