@@ -20,6 +20,7 @@ from poetry_ml_plugin.template.render import File, Template
 DEFAULT = "project"
 SHIPPED = {
     DEFAULT: "classify penguins (tabular data)",
+    "regression": "predict how far cars go on a gallon (tabular data)",
     "text": "classify the mood of tweets (text)",
     "image": "classify handwritten digits (images)",
     "plain": "any JSON in and out, no sample data",

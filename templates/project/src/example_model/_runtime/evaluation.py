@@ -136,8 +136,9 @@ def summary(metrics: Mapping[str, Any]) -> str:
 
 
 def digests(rows: Table) -> list[bytes]:
-    """Hash each row of a table, its target included: equal rows have equal hashes."""
-    columns = [values.tolist() for values in (*flat(rows.columns).values(), rows.target)]
+    """Hash each row of a table, its target included if it has one: equal rows have equal hashes."""
+    arrays = [*flat(rows.columns).values(), *([] if rows.target is None else [rows.target])]
+    columns = [values.tolist() for values in arrays]
     return [
         hashlib.blake2b(repr(row).encode(), digest_size=16).digest()
         for row in zip(*columns, strict=True)
