@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import config, estimators, evaluation, independence, sources
+from . import config, evaluation, sources
 from .columns import Columns
 from .manifest import file_digest
 from .tables import Table
@@ -45,6 +45,8 @@ class Run:
         `features` are of held-out rows, on which what was saved is compared with the estimator.
         Raises ProjectError where neither format predicts the same.
         """
+        from . import estimators  # late: not every project has numpy
+
         package = self._manifest.package.name
         export = estimators.export(estimator, features, tolerance, package)
         self._manifest.save(f"{name}{export.suffix}", export.value)
@@ -62,6 +64,8 @@ class Run:
         """
         predicted = evaluation.predict(model, held_out)
         self.metrics = evaluation.measure(metrics, held_out, predicted)
+        from . import independence  # late, for the same reason
+
         predict = evaluation.of_columns(model)
         self.independent = independence.is_independent(predict, held_out.columns, predicted)
         if not self.independent:
