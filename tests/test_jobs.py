@@ -15,9 +15,10 @@ import math
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -58,6 +59,7 @@ TABULAR = (
 OTHERS = ("torch_onnx", "smoother")
 LIBRARIES = ("lightgbm", "onnxmltools", "pyarrow", "xgboost-cpu")
 TORCH = ("torch==2.13.0+cpu", "onnxscript")  # the build without CUDA, where an index offers it
+INDEPENDENT = {"smoother": False, "untyped": None}  # of a row's prediction from other rows
 MOST_FILES, MOST_LINES = 2, 60  # that a tabular job may change
 
 KINDS = {
@@ -230,10 +232,11 @@ def test_a_job_goes_all_the_way(name: str, request: pytest.FixtureRequest, tmp_p
         answers, story.found["expected"]
     )
     hold_files_to(answers, story)
-    independent = {"smoother": False, "untyped": None}.get(name, True)
-    assert story.manifest["run"]["independent"] is independent
+    assert story.manifest["run"]["independent"] is INDEPENDENT.get(name, True)
     with installed(story, tmp_path) as served:
         hold_service_to(answers, story, served)
+        if name == "smoother":
+            hold_requests_apart(story, served)
 
 
 def near(got: Any, expected: Any) -> bool:
@@ -316,14 +319,16 @@ def required(wheel: Path) -> list[str]:
 def hold_service_to(answers: list[Any], story: Story, served: Service) -> None:
     """All addresses say what the files said, bit by bit."""
     rows = json.loads(story.rows("json"))
-    said = served.post("/predict", json.dumps({"data": rows}).encode())
-    assert said == (200, {"predictions": answers})
+    body = json.dumps({"data": rows}).encode()
+    assert served.post("/predict", body) == (200, {"predictions": answers})
     assert served.post("/invocations", story.rows("json")) == (200, answers)
     for kind in ("jsonl", "csv"):
         _, _, body = served.request("POST", "/invocations", story.rows(kind), Content_Type=KINDS[kind])  # fmt: skip
         assert body == story.answers(kind), kind
     model = story.job.name.replace("_", "-")
     about = served.get(f"/v2/models/{model}")
+    said = {False: "false", None: "unknown"}.get(INDEPENDENT.get(story.job.name, True), "true")
+    assert about["properties"] == {"independent_rows": said}
     kinds = {each["name"]: each["datatype"] for each in about["inputs"]}
     inputs = [
         {
@@ -337,6 +342,16 @@ def hold_service_to(answers: list[Any], story: Story, served: Service) -> None:
     status, answer = served.post(f"/v2/models/{model}/infer", json.dumps({"inputs": inputs}).encode())  # fmt: skip
     assert status == 200, answer
     assert from_tensors(answer["outputs"]) == answers
+
+
+def hold_requests_apart(story: Story, served: Service) -> None:
+    """Requests that come at the same time are answered as each of them is alone."""
+    rows = json.loads(story.rows("json"))
+    bodies = [json.dumps(rows[n : n + 2 + n % 5]).encode() for n in range(30)]
+    alone = [served.post("/invocations", body) for body in bodies]
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(5):
+            assert list(threads.map(partial(served.post, "/invocations"), bodies)) == alone
 
 
 def from_tensors(outputs: list[Any]) -> list[Any]:

@@ -4,6 +4,7 @@
 Arguments: the package, the project's folder, the job's folder, a folder for what is found.
 """
 
+import datetime
 import importlib
 import importlib.util
 import json
@@ -139,8 +140,7 @@ def plain(value: object) -> object:
         return None
     if isinstance(value, pd.Timestamp):
         fields = importlib.import_module(f"{name}.models.schema").Row.__annotations__.values()
-        days = not any("datetime" in str(annotation) for annotation in fields)
-        return str(value.date()) if days else value.isoformat()
+        return value.isoformat() if datetime.datetime in fields else str(value.date())
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -74,6 +74,24 @@ def _from_array(values: Any, row: Any) -> Columns:
     return dict(zip(names, values.T, strict=True))
 
 
+def answer_columns(answers: Any, kind: Any) -> Columns:
+    """The columns of predictions, a list of `kind`. Objects with the same keys are a dict of columns."""
+    found = {name: _spread(values) for name, values in to_columns(answers, kind).items()}
+    alone = found.get(ALONE)
+    return alone if isinstance(alone, dict) and not fields(kind) else found
+
+
+def _spread(values: Any) -> Any:
+    """A dict of columns for objects of the same keys, an array of numbers for numbers; others as they are."""
+    if not _holds_objects(values):
+        return values
+    rows = plain_list(values)
+    if rows and all(isinstance(row, dict) and row.keys() == rows[0].keys() for row in rows):
+        return {key: _spread(objects([row[key] for row in rows])) for key in rows[0]}
+    kinds = set(map(type, rows))
+    return _numpy().array(rows) if kinds and (kinds <= {int, float} or kinds == {bool}) else values
+
+
 def frame_cells(series: Any) -> list[Any]:
     """The values of a DataFrame's column, None where one is missing."""
     return [None if value != value else value for value in plain_list(series)]

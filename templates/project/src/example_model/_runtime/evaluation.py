@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from . import staging
-from .columns import Columns, flat, size, to_columns, to_rows
+from .columns import Columns, answer_columns, flat, size, to_rows
 from .config import Config
 from .errors import ProjectError
 from .manifest import Manifest, file_digest
@@ -113,7 +113,7 @@ def measure(
 
 
 def plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metrics as what JSON can hold. Raises ProjectError that names one that it cannot."""
+    """Return metrics as what JSON can hold, null for NaN and infinity. Raises ProjectError that names one that it cannot."""
     result = {}
     for name, value in metrics.items():
         value = value.tolist() if hasattr(value, "tolist") else value
@@ -128,9 +128,12 @@ def plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summary(metrics: Mapping[str, Any]) -> str:
-    """Return the numbers among the metrics in one line."""
-    numbers = {k: v for k, v in metrics.items() if k != "rows" and isinstance(v, int | float)}
-    said = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()) or "Evaluated"
+    """Return the numbers among the metrics in one line; one that is NaN or infinite is undefined."""
+    numbers = {
+        k: v for k, v in metrics.items() if k != "rows" and isinstance(v, int | float | None)
+    }
+    texts = {name: "undefined" if v is None else f"{v:.4g}" for name, v in numbers.items()}
+    said = ", ".join(f"{name} {text}" for name, text in texts.items()) or "Evaluated"
     return f"{said}, on {metrics['rows']:,} held-out rows" if "rows" in metrics else said
 
 
@@ -153,12 +156,13 @@ def seen(rows: Table, fitted: Table) -> int:
 def of_columns(model: Any) -> Callable[[Columns], Columns]:
     """Return a function that predicts columns with a model, whichever way it predicts."""
     schema = Schema.of(model)
+    predict_rows = schema.bind(model.predict)
 
     def predicted(columns: Columns) -> Columns:
         if hasattr(model, "predict_columns"):
             result: Columns = model.predict_columns(columns)
         else:
-            result = to_columns(model.predict(to_rows(columns, schema.row)), schema.answer)
+            result = answer_columns(predict_rows(to_rows(columns, schema.row)), schema.answer)
         for name, values in flat(result).items():
             if len(values) != size(columns):
                 raise ProjectError(

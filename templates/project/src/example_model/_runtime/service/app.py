@@ -17,6 +17,7 @@ import msgspec
 
 from .. import tables
 from ..errors import ProjectError
+from ..manifest import Manifest
 from ..package import Package
 from ..signature import Schema, about, openapi
 from . import ServeConfig
@@ -42,7 +43,8 @@ class Service:
         info = about(name)
         number = info["version"]
         schema = Schema.of(model, settings.max_rows)
-        together = getattr(model, "batch", True) and schema.is_batchable
+        independent = Manifest(package).independent
+        together = bool(independent) and getattr(model, "batch", True) and schema.is_batchable
         self.status = Status()
         self.metrics = Metrics(name, number)
         self.batcher = Batcher(
@@ -52,7 +54,7 @@ class Service:
             self.metrics.batch,
         )
         document = openapi(info, schema, getattr(model, "examples", []))
-        protocol = Protocol(name, number, schema, self.predict, self.status)
+        protocol = Protocol(name, number, schema, self.predict, self.status, independent)
         routes = {
             "/": Page(),
             "/predict": Prediction(schema, self.predict, {falcon.MEDIA_JSON: tables.from_request}),
