@@ -74,6 +74,13 @@ def _from_array(values: Any, row: Any) -> Columns:
     return dict(zip(names, values.T, strict=True))
 
 
+def to_frame(columns: Columns) -> Any:
+    """A pandas DataFrame of columns: an array "size" of shape (n, 2) becomes "size_0" and "size_1"."""
+    from .predictor import frame  # late: not every project has numpy
+
+    return frame(columns)
+
+
 def answer_columns(answers: Any, kind: Any) -> Columns:
     """The columns of predictions, a list of `kind`. Objects with the same keys are a dict of columns."""
     found = {name: _spread(values) for name, values in to_columns(answers, kind).items()}

@@ -11,9 +11,9 @@ import msgspec
 from . import staging
 from .columns import Columns, answer_columns, flat, size, to_rows
 from .config import Config
-from .errors import ProjectError
+from .errors import InvalidRow, ProjectError
 from .manifest import Manifest, file_digest
-from .signature import Schema
+from .signature import Schema, refusal
 from .tables import Table
 
 
@@ -103,6 +103,32 @@ def predict(model: Any, rows: Table) -> Columns:
     Raises ProjectError where the model does not give one prediction for each row.
     """
     return of_columns(model)(rows.columns)
+
+
+def check_rows(model: Any, rows: Table) -> None:
+    """Require that `predict`, which is served, answers these rows, and as `predict_columns` does.
+
+    Raises ProjectError that says which prediction does not fit its annotation, or that the two differ.
+    """
+    from .independence import same  # late: not every project has numpy
+
+    schema = Schema.of(model)
+    data = rows.rows(schema.row)
+    try:
+        answers = schema.bind(model.predict)(data)
+        schema.answers(data, answers)
+    except InvalidRow as error:
+        raise ProjectError(f"predict refuses a held-out row: {refusal(error)}") from error
+    except ProjectError as error:
+        raise ProjectError(f"predict fails for the held-out rows: {error}") from error
+    if not hasattr(model, "predict_columns"):
+        return
+    expected = to_rows(model.predict_columns(rows.columns), schema.answer)
+    if not same(answer_columns(answers, schema.answer), answer_columns(expected, schema.answer)):
+        raise ProjectError(
+            "predict and predict_columns predict differently: the first is served, the second is "
+            "measured. Let one of them call the other."
+        )
 
 
 def measure(
