@@ -118,7 +118,7 @@ def check_rows(model: Any, rows: Table) -> None:
         answers = schema.bind(model.predict)(data)
         schema.answers(data, answers)
     except InvalidRow as error:
-        raise ProjectError(f"predict refuses a held-out row: {refusal(error)}") from error
+        raise ProjectError(f"The model refuses a held-out row: {refusal(error)}") from error
     except ProjectError as error:
         raise ProjectError(f"predict fails for the held-out rows: {error}") from error
     if not hasattr(model, "predict_columns"):
@@ -185,10 +185,13 @@ def of_columns(model: Any) -> Callable[[Columns], Columns]:
     predict_rows = schema.bind(model.predict)
 
     def predicted(columns: Columns) -> Columns:
-        if hasattr(model, "predict_columns"):
-            result: Columns = model.predict_columns(columns)
-        else:
-            result = answer_columns(predict_rows(to_rows(columns, schema.row)), schema.answer)
+        try:
+            if hasattr(model, "predict_columns"):
+                result: Columns = model.predict_columns(columns)
+            else:
+                result = answer_columns(predict_rows(to_rows(columns, schema.row)), schema.answer)
+        except InvalidRow as error:
+            raise ProjectError(f"The model refuses a held-out row: {refusal(error)}") from error
         for name, values in flat(result).items():
             if len(values) != size(columns):
                 raise ProjectError(
