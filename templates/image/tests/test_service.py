@@ -31,7 +31,7 @@ def test_predicts_what_python_predicts(client, model):
     ("row", "word"),
     [
         ({}, "row 1, pixels is missing"),
-        ({"pixels": [1, 2, 3]}, "length >= 64"),
+        ({"pixels": [1, 2, 3]}, "exactly 64 items"),
         ({"pixels": [0] * 63 + [-1]}, "row 1, pixels[63]"),
         ({"pixels": [0] * 64, "colour": "red"}, "colour"),
     ],
