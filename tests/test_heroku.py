@@ -121,7 +121,7 @@ class Time:
 
 def an_api(fake: FakeHeroku, time: Time | None = None) -> HerokuAPI:
     time = time or Time()
-    return HerokuAPI(Secret(KEY, "a test"), fake.api, sleep=time.sleep, clock=time.clock)
+    return HerokuAPI(Secret(KEY, "a test"), fake.api, sleep=time.sleep)
 
 
 def deploy(fake: FakeHeroku, root: Path, paper: Paper | None = None, **options: Any) -> str:
@@ -557,7 +557,7 @@ def test_what_is_safe_is_repeated_as_asked_and_what_is_not_is_not(fake: FakeHero
         (402, "verification_required", "payment method"),
         (403, "forbidden", "not allowed to do that"),
         (404, "not_found", "Not found on Heroku"),
-        (409, "conflict", "under way"),
+        (409, "conflict", "in progress"),
         (422, "invalid_params", "rejected the request"),
         (429, "rate_limit", "Try again in 900 seconds"),
         (500, "internal", "internal error"),
@@ -578,7 +578,7 @@ def test_each_refusal_is_one_clear_sentence(
 
 def test_a_host_that_is_not_there_is_one_sentence(mine: Path, fake: FakeHeroku) -> None:
     time = Time()
-    api = HerokuAPI(Secret(KEY, "x"), "http://127.0.0.1:1", sleep=time.sleep, clock=time.clock)
+    api = HerokuAPI(Secret(KEY, "x"), "http://127.0.0.1:1", sleep=time.sleep)
     with pytest.raises(MLError, match="cannot be reached") as error:
         api.get("/account")
     assert KEY not in repr(error.getrepr(showlocals=True))
