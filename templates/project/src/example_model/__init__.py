@@ -2,7 +2,20 @@
 
 from pathlib import Path
 
-from ._runtime import Config, InvalidRow, Manifest, Package, ProjectError, Secret, formats
+from ._runtime import (
+    Columns,
+    Config,
+    InvalidRow,
+    Manifest,
+    Package,
+    ProjectError,
+    Secret,
+    Table,
+    formats,
+    tables,
+    to_columns,
+    to_rows,
+)
 
 package = Package(__name__, "example-model", Path(__file__).resolve().parent)
 
@@ -19,9 +32,11 @@ config = Config(package)
 manifest = Manifest(package)
 
 __all__ = [
+    "Columns",
     "InvalidRow",
     "ProjectError",
     "Secret",
+    "Table",
     "artifact_dir",
     "artifacts_dir",
     "config",
@@ -30,4 +45,7 @@ __all__ = [
     "manifest",
     "package",
     "project_dir",
+    "tables",
+    "to_columns",
+    "to_rows",
 ]
