@@ -22,6 +22,7 @@ from typing import Any
 
 import heroku_schema
 import pytest
+import requests
 from cleo.io.inputs.argv_input import ArgvInput
 from cleo.io.outputs.buffered_output import BufferedOutput
 from conftest import REPOSITORY, ROWS, Churn, poetry, run
@@ -207,8 +208,8 @@ def test_a_deploy_ends_with_the_prediction_of_the_model_here(
     (dyno,) = app.dynos
     assert dyno.state == "up"
     url = f"{deployed.fake.outside}/router/churn-test"
-    there = churn.verb("predict", ROWS, "--url", url).stdout
-    assert json.loads(there) == json.loads(churn.verb("predict", ROWS).stdout)
+    there = requests.post(f"{url}/predict", json={"data": json.loads(ROWS)}, timeout=60).json()
+    assert there["predictions"] == json.loads(churn.verb("predict", ROWS).stdout)
     (slug,) = app.slugs.values()
     (packages,) = slug.bin.parent.glob("lib/*/site-packages")
     assert (packages / "falcon").exists()
@@ -647,7 +648,7 @@ def test_everything_that_is_wrong_is_said_at_once_and_before_any_call(
     done = command(fake, "churn-test", "--size", "huge", cwd=mine, code=1)
     for said in (
         "poetry.lock does not match pyproject.toml",
-        "requirements.txt conflicts poetry.lock",
+        "requirements.txt conflicts with poetry.lock",
         "runtime.txt contradicts poetry.lock",
         "the service needs falcon, which is not a runtime dependency",
         "falkon is installed from",
@@ -694,7 +695,7 @@ def test_what_is_missing_is_added_and_what_does_not_belong_is_left(
         file.write('\n[tool.poetry.requires-plugins]\npoetry-plugin-not-there = "*"\n')
     done = command(fake, "--dry-run", cwd=mine)
     assert "requires-plugins is removed" in done.stdout
-    assert "Procfile is not there" in done.stdout
+    assert "Procfile is missing" in done.stdout
     assert fake.seen == []
     assert ".env, " in done.stdout
     deploy(fake, mine)

@@ -72,7 +72,7 @@ class Steps:
             self._end(f"<error>x</error> {title:<{WIDTH}} failed")
             raise
         seconds = f"{self._clock() - start:.1f} s"
-        summary = escape(_fit(said[-1], 40))
+        summary = escape(_fit(said[-1], 40) if self._terminal else said[-1])
         self._end(f"<success>{self._done}</success> {title:<{WIDTH}} {seconds:>7}  {summary}")
 
     def line(self, text: str) -> None:
