@@ -649,7 +649,7 @@ def test_everything_that_is_wrong_is_said_at_once_and_before_any_call(
     for said in (
         "poetry.lock does not match pyproject.toml",
         "requirements.txt conflicts with poetry.lock",
-        "runtime.txt contradicts poetry.lock",
+        "runtime.txt conflicts with poetry.lock",
         "the service needs falcon, which is not a runtime dependency",
         "falkon is installed from",
         "model.onnx is a git-LFS pointer",
