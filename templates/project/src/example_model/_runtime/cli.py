@@ -179,7 +179,8 @@ def verify(project: Project) -> None:
         click.echo(problem, err=True)
     if problems:
         raise ProjectError(f"{len(problems)} problems in {manifest.folder}.")
-    click.echo(f"{len(manifest.read().artifacts)} artifacts are as they were saved.")
+    number = len(manifest.read().artifacts)
+    click.echo(f"Verified {number} artifact{'s' if number != 1 else ''}.")
 
 
 def _read(source: str) -> tuple[bytes, str]:

@@ -10,13 +10,14 @@ in UTC where there is an offset · lists of numbers of one fixed length: of two 
 
 import contextlib
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from .errors import ProjectError
-from .faults import MISSING, MOST, Fault, InvalidRows, describe, in_value, refusal, repaired
+from .faults import MISSING, MOST, Fault, InvalidRows, describe, in_value, refusal, repaired, told
 from .fields import NUMBERS, Field, field, fields, is_record
 from .headers import match
 
@@ -316,6 +317,8 @@ def _converted(of: Field, cells: Sequence[Any], text: bool) -> list[Any]:
     try:
         values: list[Any] = msgspec.convert(cells, wanted, strict=not loosely)
     except msgspec.ValidationError:
+        if of.kind.base not in ("int", "date", "json", "vector"):
+            raise
         values = msgspec.convert([adapted(cell, of) for cell in cells], wanted, strict=not loosely)
     if of.kind.base == "json":  # unknown fields of inner records are left out in silence
         for cell in cells:
@@ -354,13 +357,24 @@ def loose(cell: str) -> Any:
     return value if isinstance(value, bool | int | float) else cell
 
 
-def wrong(of: Field, cells: Sequence[Any], text: bool) -> Iterator[tuple[int, str]]:
+def wrong(of: Field, cells: Sequence[Any], text: bool, start: int = 0) -> Iterator[tuple[int, str]]:
     """The cells of a column that do not fit: where each is, and what is wrong with it."""
-    for index, cell in enumerate(cells):
-        try:
-            read(of, [cell], text)
-        except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError):
-            yield index, _said(cell, of, text)
+    if _fits(of, cells, text):
+        return
+    if len(cells) == 1:
+        yield start, _said(cells[0], of, text)
+        return
+    half = len(cells) // 2  # most halves fit as a whole, which is fast to see
+    yield from wrong(of, cells[:half], text, start)
+    yield from wrong(of, cells[half:], text, start + half)
+
+
+def _fits(of: Field, cells: Sequence[Any], text: bool) -> bool:
+    try:
+        read(of, cells, text)
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
+        return False
+    return True
 
 
 def _said(cell: Any, of: Field, text: bool) -> str:
@@ -374,20 +388,14 @@ def _said(cell: Any, of: Field, text: bool) -> str:
     return describe(cell, of.type)
 
 
-def _in_row(index: int, key: str, message: str) -> Fault:
-    return Fault(message, row=index + 1, field=key)
-
-
-def rejected(
-    of: Iterable[tuple[Field, Sequence[Any]]],
-    text: bool,
-    fault: Callable[[int, str, str], Fault] = _in_row,
-    source: str = "",
-) -> InvalidRows:
+def rejected(of: Iterable[tuple[Field, Sequence[Any]]], text: bool) -> InvalidRows:
     """The error that names the first faults of several columns, in the order of the rows."""
-    found = [(n, part.key, said) for part, cells in of for n, said in wrong(part, cells, text)]
-    found.sort(key=lambda each: each[0])
-    return InvalidRows((fault(*each) for each in found[:MOST]), source, max(len(found) - MOST, 0))
+    found = [
+        (n, Fault(said, row=n + 1, field=part.key))
+        for part, cells in of
+        for n, said in islice(wrong(part, cells, text), MOST + 1)
+    ]
+    return told([fault for _, fault in sorted(found, key=lambda each: each[0])])
 
 
 def _is_array(value: Any) -> bool:

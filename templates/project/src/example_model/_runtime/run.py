@@ -55,8 +55,8 @@ class Run:
             print(f"Serving the model needs these packages: {', '.join(export.libraries)}.")
         else:
             print(f"The ONNX model predicts the same, within {export.difference:.0e}.")
-        if export.refuses:
-            print(f"It refuses rows without a value for: {', '.join(export.refuses)}.")
+        for fault, names in export.refuses.items():
+            print(f"It refuses rows with a {fault} value in: {', '.join(names)}.")
 
     def judge(self, model: Any, held_out: Table, metrics: Metrics) -> None:
         """Set `metrics` of the model's predictions for held-out rows, and test that rows are independent.
