@@ -136,7 +136,7 @@ class Job:
         project = root / "pyproject.toml"
         document = tomlkit.parse(project.read_text())
         for needed in self.said("NEEDS", ()):
-            document["project"]["dependencies"].append(f"{needed} (=={versions(needed)})")  # type: ignore[index,union-attr]
+            document["project"]["dependencies"].append(f"{needed} (=={versions(needed)})")
         project.write_text(tomlkit.dumps(document))
 
 

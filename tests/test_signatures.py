@@ -331,7 +331,9 @@ def test_the_names_of_json_are_the_names_everywhere() -> None:
         ('[{"fixed acidity": 1, "cellar": {"city": "a", "town": 1}}]', "cellar.town: unknown"),
         ("[3]", "row 1: 3 is not an object with the fields fixed acidity, wineColor"),
         ("[]", "there are no rows"),
-        (json.dumps([WINE] * 6), "there are 6 rows, and a request may hold 5"),
+        pytest.param(
+            json.dumps([WINE] * 6), "there are 6 rows, and a request may hold 5", id="too many"
+        ),
         ('{"dta": []}', 'unknown key "dta". Did you mean "data"?'),
         ("{}", 'the request has no "data"'),
         ('[{"fixed acidity": 1},]', "byte 22"),
@@ -432,7 +434,9 @@ class Optional(msgspec.Struct):
     ],
     ids=["NaN for None", "NaN", "infinite", "too many", "too few", "none", "foreign"],
 )
-@pytest.mark.parametrize(("kind", "body"), [(JSON, "[[1]]"), (LINES, "[1]"), (CSV, "1\n")])
+@pytest.mark.parametrize(
+    ("kind", "body"), [(JSON, "[[1]]"), (LINES, "[1]"), (CSV, "1\n")], ids=["json", "lines", "csv"]
+)
 def test_what_is_no_answer_for_each_row_is_an_error_that_says_so(
     kind: str, body: str, answers: Any, said: str | None
 ) -> None:

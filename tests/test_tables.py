@@ -331,7 +331,11 @@ def refusal(call: Callable[..., Any], *words: Any, **options: Any) -> str:
         ("bill_length_mm,body_mass_g", 'there is no column "island"'),
         ("Dream,1,2", 'there is no column "island"'),
         ("island;bill_length_mm;body_mass_g", "the header has semicolons where commas belong"),
-        ("island\tbill_length_mm\tbody_mass_g", "the header has tabs where commas belong"),
+        pytest.param(
+            "island\tbill_length_mm\tbody_mass_g",
+            "the header has tabs where commas belong",
+            id="tabs",
+        ),
         (f"{HEADER},prediction.species", "has the name of an answer"),
     ],
 )
