@@ -155,6 +155,9 @@ FORMATS: dict[str, Format] = {
 }
 """By suffix. A line here, in your own code too, adds a format."""
 
+DATA = {".json", ".onnx", ".safetensors"}
+"""Suffixes of the formats that are loaded once and shared by the processes of a service."""
+
 
 def versions(kind: Format, names: Iterable[str], own: str) -> dict[str, str]:
     """The libraries that made an artifact: those of its format, and those its names come from.

@@ -94,6 +94,10 @@ class Manifest:
             return formats.Estimator(self.load(f"{stem}.skops"))
         return self.load(f"{stem}.onnx")
 
+    def is_data(self) -> bool:
+        """Whether all artifacts are of formats that hold nothing but data, and start no threads."""
+        return all(Path(name).suffix in formats.DATA for name in self.read().artifacts)
+
     def pins(self, entry: Artifact) -> list[str]:
         """The libraries that made an artifact, as requirements."""
         return [f"{library}=={version}" for library, version in entry.libraries.items()]
