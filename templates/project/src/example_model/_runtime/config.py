@@ -189,12 +189,13 @@ def _look_up(
     name, path, key = reference.groups()
     if name and name not in environ:
         raise ProjectError(f"{reference[0]}: this environment variable is not set.")
-    if name:
-        return environ[name]
-    fields = read(path)
-    if key not in fields:
+    fields = {} if name else read(path)
+    if not name and key not in fields:
         raise ProjectError(f"{reference[0]}: known there are {', '.join(fields) or 'no keys'}.")
-    return str(fields[key])
+    value = environ[name] if name else str(fields[key])
+    if not value.strip():  # what it is for would be without a secret, and nobody would know
+        raise ProjectError(f"{reference[0]} is empty.")
+    return value
 
 
 def _vault(environ: Mapping[str, str]) -> Callable[[str], Mapping[str, Any]]:

@@ -53,6 +53,9 @@ class Project:
     def application(self, model: Any, settings: ServeConfig, seat: int) -> Application:
         """An application that has predicted once, with a model of its own where it is given none."""
         output.HANDLER.use_thread()
+        # Processes that each use all cores for one row are in each other's way.
+        cores = os.cpu_count() or 1
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // (settings.workers or cores))))
         model = self._load() if model is None else model
         service = Service(self._package, model, settings, self._board, seat)
         if examples := getattr(model, "examples", None):

@@ -8,8 +8,8 @@ from typing import Any
 
 from waitress.channel import ClientDisconnected, HTTPChannel
 
-from .parser import Parser
-from .task import Failure, Refusal, Task
+from .parser import Failure, Parser
+from .task import Refusal, Task
 
 LINGER = 2.0  # seconds for a client that was refused to read why
 
@@ -74,10 +74,15 @@ class Channel(HTTPChannel):
         return not self.requests and not self.total_outbufs_len
 
     def check_time(self, now: float) -> None:
-        """Close the connection, or answer 504 on it, if its time is up. For the loop's owner."""
+        """Close the connection, or answer 504 or 408, if its time is up. For the loop's owner."""
         if now - self.since > self._seconds():
             if self.requests and not self.answering:
-                self._expire()
+                late = "The prediction took too long."
+                self._refuse(self.requests[0], HTTPStatus.GATEWAY_TIMEOUT, late)
+            elif self.request is not None and not self.requests and not self.half_closed:
+                late = "The request took too long to arrive."
+                self.asked, request, self.request = self.since, self.request, None
+                self._refuse(request, HTTPStatus.REQUEST_TIMEOUT, late)
             else:  # at once: whoever reads nothing would keep it open for ever
                 self.handle_close()
 
@@ -94,13 +99,13 @@ class Channel(HTTPChannel):
         is_known = self.answering or not self.is_new
         return float(settings.keep_alive_seconds if is_known else settings.header_seconds)
 
-    def _expire(self) -> None:
-        """Answer in the place of the thread that still works on the request, or will."""
+    def _refuse(self, request: Any, status: HTTPStatus, detail: str) -> None:
+        """Answer in the place of the thread that still works on the request, or will, or never can."""
         with self.outbuf_lock:
-            if self.answering or self.expired or not self.connected:
+            if self.expired or not self.connected or (self.answering and self.requests):
                 return
-            request = self.requests[0]
-            request.error = Failure(HTTPStatus.GATEWAY_TIMEOUT, "The prediction took too long.")
+            self.answering = False
+            request.error = Failure(status, detail)
             Refusal(self, request).service()
             self._flush_exception(self._flush_some, do_close=False)
             self.expired = self.close_when_flushed = True

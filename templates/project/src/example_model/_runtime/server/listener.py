@@ -14,8 +14,9 @@ from waitress.server import TcpWSGIServer
 
 from ..service.protocol import Application, ServeConfig
 from .channel import Channel
-from .task import Failure
+from .parser import Failure
 
+MEMORY = 2**40  # bytes; bodies are limited, answers are in memory anyway: nothing goes to a disk
 SMALL = 16_384  # bytes; a larger body takes its time even where the model is quick
 TICK = 0.25  # seconds between two looks at what has run out of time
 
@@ -30,9 +31,13 @@ class Listener(TcpWSGIServer):
     channel_class = Channel
 
     def __init__(
-        self, application: Application, settings: ServeConfig, listening: socket.socket
+        self,
+        application: Application,
+        settings: ServeConfig,
+        listening: socket.socket,
+        connections: int,
     ) -> None:
-        self.settings = settings
+        self.settings, self._most = settings, connections
         self.service = application
         self.owner: threading.Thread | None = None  # of the loop
         self.quick: deque[Channel] = deque()  # what the owner answers itself, after this turn
@@ -43,7 +48,9 @@ class Listener(TcpWSGIServer):
         adjustments = Adjustments(
             sockets=[listening],
             threads=settings.threads,
-            connection_limit=settings.connection_limit + 100,  # we evict before waitress stops
+            connection_limit=connections + 2,  # with the socket itself, and what wakes the loop
+            inbuf_overflow=MEMORY,
+            outbuf_overflow=MEMORY,
             max_request_body_size=settings.max_body_bytes + 1,
             max_request_header_size=settings.max_header_bytes,
             # With waitress's default of 1, a thread sends while it holds the lock that the loop
@@ -81,7 +88,11 @@ class Listener(TcpWSGIServer):
     def handle_accept(self) -> None:
         # One at a time spreads connections over the workers; a flood is taken in faster.
         for _ in range(1 + len(self.active_channels) // 16):
+            if len(self.active_channels) >= self._most - 1:
+                self._evict()
             before = len(self.active_channels)
+            if before >= self._most:
+                break
             super().handle_accept()
             if len(self.active_channels) == before:
                 break
@@ -137,11 +148,11 @@ class Listener(TcpWSGIServer):
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def _check_time(self, now: float) -> None:
-        """Close connections whose time is up and, where there are too many, the oldest idle ones."""
         for channel in list(self.active_channels.values()):
             channel.check_time(now)
-        excess = len(self.active_channels) - self.settings.connection_limit
-        if excess > 0:
-            idle = [c for c in list(self.active_channels.values()) if not c.requests]
-            for channel in sorted(idle, key=lambda channel: channel.since)[:excess]:
-                channel.handle_close()
+
+    def _evict(self) -> None:
+        """Close the connection that has been idle for longest, to have room for another."""
+        idle = [channel for channel in self.active_channels.values() if channel.is_idle]
+        if idle:
+            min(idle, key=lambda channel: channel.since).handle_close()

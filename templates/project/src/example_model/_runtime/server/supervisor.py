@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ..errors import ProjectError
-from ..service.protocol import UNSHARED, ServeConfig, Source
+from ..service.protocol import UNSHARED, Application, ServeConfig, Source
 from .child import SIGNALS, Child, fork
-from .sockets import listen, url_of
+from .sockets import connections_within, listen, url_of
 from .worker import Worker
 
 TICK = 0.25
@@ -47,6 +47,7 @@ class Supervisor:
         self._model, is_safe = source.share()
         if not is_safe:
             restart_unshared()
+        self._connections = connections_within(self._settings.connection_limit)
         self._listening = listen(self._settings.host, self._settings.port)
 
     def run(self, announce: Callable[[str], None] = lambda url: None) -> None:
@@ -63,10 +64,17 @@ class Supervisor:
         log.warning("This system cannot fork: one process serves.")
         settings = self._settings
         application = self._source.application(self._model, settings, 0)
-        worker = Worker(application, settings, self._listening, self._source.has_changed)
+        worker = self._worker(application, settings)
         signal.signal(signal.SIGINT, worker.stop_all)
         announce(url_of(self._listening))
         worker.run()
+
+    def _worker(
+        self, application: Application, settings: ServeConfig, parent: int | None = None
+    ) -> Worker:
+        limit = min(self._connections, settings.connection_limit)
+        changed = self._source.has_changed
+        return Worker(application, settings, self._listening, limit, changed, parent)
 
     def _supervise(self, announce: Callable[[str], None]) -> None:
         inbox, outbox = socket.socketpair()
@@ -132,9 +140,7 @@ class Supervisor:
                 return ready(is_safe and shared is not None)
             else:
                 application = self._source.application(model, settings, seat)
-            worker = Worker(
-                application, settings, self._listening, self._source.has_changed, parent
-            )
+            worker = self._worker(application, settings, parent)
             signal.signal(signal.SIGTERM, worker.stop)
             signal.signal(signal.SIGUSR1, worker.stop_all)
             ready(model is not None)
@@ -234,6 +240,7 @@ class Supervisor:
         except Exception as error:
             return self._keep(str(error))
         self._settings, self._model, self._next_start = self._next_settings, model, 0.0
+        self._connections = connections_within(self._settings.connection_limit)
         for child in self._workers():
             child.is_old = True
         log.warning("The model was loaded again.")

@@ -7,7 +7,6 @@ from typing import Any
 
 from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, WSGITask
-from waitress.utilities import Error
 
 from ..service.protocol import Request
 
@@ -16,13 +15,6 @@ TOO_LARGE = {
     413: "The body has more than {0.max_body_bytes} bytes. Send the rows in several requests.",
     431: "The headers have more than {0.max_header_bytes} bytes.",
 }
-
-
-class Failure(Error):
-    """Why a well-formed request is refused."""
-
-    def __init__(self, status: HTTPStatus, body: str) -> None:
-        self.code, self.reason, self.body = status.value, status.phrase, body
 
 
 class Task(WSGITask):

@@ -30,13 +30,14 @@ class Worker:
         application: Application,
         settings: ServeConfig,
         listening: socket.socket,
+        connections: int,
         has_changed: Callable[[], bool] = lambda: False,
         parent: int | None = None,
     ) -> None:
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._application, self._settings = application, settings
         self._has_changed, self._parent = has_changed, parent
-        self._listener = Listener(application, settings, listening)
+        self._listener = Listener(application, settings, listening, connections)
         self._stopping = self._for_all = False
         self._next_check = 0.0
 

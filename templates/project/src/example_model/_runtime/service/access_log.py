@@ -10,6 +10,7 @@ import msgspec
 from ..output import Output
 from .metrics import OTHER, Metrics
 from .protocol import Request
+from .root_path import RootPath
 
 LONGEST = 1_000  # characters of a path
 
@@ -17,15 +18,17 @@ LONGEST = 1_000  # characters of a path
 class AccessLog:
     """Counts requests and logs them: as JSON, or plain on a terminal. It neither blocks nor fails."""
 
-    def __init__(self, metrics: Metrics, kind: str, routes: Collection[str]) -> None:
-        self._metrics, self._routes, self._kind = metrics, routes, kind
+    def __init__(
+        self, metrics: Metrics, kind: str, routes: Collection[str], root: RootPath
+    ) -> None:
+        self._metrics, self._routes, self._kind, self._root = metrics, routes, kind, root
         if kind == "auto":
             self._kind = "plain" if sys.stdout is not None and sys.stdout.isatty() else "json"
         self._output = None if kind == "off" else Output(1, metrics.dropped)
 
     def record(self, request: Request, status: int, seconds: float) -> None:
         """Count a request that was answered, and write its line."""
-        path = request.path.rstrip("/") or "/"
+        path = self._root.strip(request.path).rstrip("/") or "/"
         self._metrics.request(path if path in self._routes else OTHER, str(status), seconds)
         if self._output is None:
             return

@@ -20,7 +20,8 @@ from .cors import Cors
 from .metrics import Board, Metrics
 from .oip import Protocol
 from .protocol import Answer, Request, ServeConfig
-from .resources import Get, Page, Prediction, Status, fixed
+from .resources import Get, OpenAPI, Page, Prediction, Status, fixed
+from .root_path import RootPath
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 HEALTH = OPEN - {"/"}
@@ -34,7 +35,8 @@ class Front:
         self._status = Status()
         self._metrics = metrics
         self._cors = Cors(settings.cors_origins)
-        self._log = AccessLog(metrics, settings.log, routes)
+        self._root = RootPath(settings)
+        self._log = AccessLog(metrics, settings.log, routes, self._root)
         self.record = self._log.record
 
     @property
@@ -48,7 +50,8 @@ class Front:
 
     def refuse(self, request: Request, status: HTTPStatus, detail: str) -> Answer:
         """The answer to a request that is not handed on."""
-        kind, body = problems.problem(request.path, status, status.phrase, detail)
+        path = self._root.strip(request.path)
+        kind, body = problems.problem(path, status, status.phrase, detail)
         headers = [("Content-Type", kind), ("X-Content-Type-Options", "nosniff")]
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             headers.append(("Retry-After", "1"))
@@ -129,7 +132,7 @@ class Service(Front):
             "/health/live": fixed({"status": "live"}),
             "/health/ready": fixed({"status": "ready"}, self._status.check),
             "/metrics": Get(metrics.render, EXPOSITION),
-            "/openapi.json": fixed(document),
+            "/openapi.json": OpenAPI(document),
             **protocol.routes(),
         }
         self.app: WSGI = falcon.App(middleware=[NoSniff(), self._cors, ApiKeyMiddleware(settings)])
@@ -142,6 +145,7 @@ class Service(Front):
         """Answer a request."""
         thread = threading.get_ident()
         self._working[thread] = time.monotonic()
+        self._root.mount(environ)
         try:
             return self.app(environ, start_response)
         finally:

@@ -12,6 +12,10 @@ LONGEST_WAIT = 0.05  # seconds
 MOST_DOUBT = 64  # batches that go without waiting after waits that were in vain
 
 
+class PredictionFailed(Exception):
+    """Stands for what `predict` raised that is no Exception."""
+
+
 class _Ticket:
     """One request's rows, and later its answer."""
 
@@ -155,9 +159,9 @@ class Batcher:
     def _run(self, batch: list[_Ticket]) -> None:
         try:
             self._answer(batch)
-        except Exception as error:
+        except BaseException as error:
             if len(batch) == 1:
-                batch[0].error = error
+                batch[0].error = _as_exception(error)
             else:  # whose rows were to blame shows when each is asked alone
                 for ticket in batch:
                     self._run([ticket])
@@ -176,3 +180,15 @@ class Batcher:
         for ticket in batch:
             ticket.answer = answers[start : start + ticket.size]
             start += ticket.size
+
+
+def _as_exception(error: BaseException) -> Exception:
+    """An error like others, of a SystemExit or of a panic of Rust.
+
+    As itself it would end the thread that leads, and nobody would ever lead again.
+    """
+    if isinstance(error, Exception):
+        return error
+    failure = PredictionFailed(repr(error))
+    failure.__cause__ = error
+    return failure

@@ -42,6 +42,8 @@ class ServeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     api_keys: Secret = Secret()
     api_keys_file: str = ""
     cors_origins: str = ""
+    root_path: str = ""
+    trusted_proxies: str = ""
 
 
 class Request(NamedTuple):
