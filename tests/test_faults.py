@@ -148,7 +148,7 @@ def test_a_closed_standard_output_is_not_a_connection(churn: Churn, tmp_path: Pa
     script.write_text('exec "$@" 0<&- >&- 2>&-\n')
     port = str(free_port())
     command = ["sh", script, churn.python, "-m", "churn", "serve", "--port", port, "--workers", "1"]
-    process = subprocess.Popen([str(word) for word in command], cwd=churn.root)
+    process = subprocess.Popen([str(word) for word in command], cwd=churn.root, text=True)
     running = Service(process, f"http://127.0.0.1:{port}", [])
 
     def answers() -> bool:
