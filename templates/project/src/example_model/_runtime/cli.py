@@ -149,9 +149,9 @@ def serve(
     overrides: dict[str, str],
 ) -> None:
     """Serve the model over HTTP as configs/serve.yaml says."""
-    from .server import reloader
-    from .server.supervisor import Supervisor
+    from . import reload as reloader
     from .service import ServeConfig
+    from .serving import serve as run
 
     options = {"host": host, "port": port, "workers": workers}
     chosen = {key: value for key, value in options.items() if value is not None}
@@ -161,10 +161,14 @@ def serve(
 
     if reload:
         configure()
-        command = [sys.executable, *(word for word in sys.orig_argv[1:] if word != "--reload")]
-        reloader.run(command, project.package.folder)
-    Supervisor(project.package, project.model, configure, project.manifest.watch()).run(
-        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C.")
+        reloader.run(project.package.folder)
+    run(
+        project.package,
+        project.model,
+        configure,
+        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C."),
+        project.manifest.watch(),
+        project.manifest.is_data,
     )
 
 

@@ -133,6 +133,10 @@ class Manifest:
             )
         return record
 
+    def is_data(self) -> bool:
+        """Whether all artifacts are of formats that hold nothing but data, and start no threads."""
+        return all(Path(name).suffix in formats.DATA for name in self.read().artifacts)
+
     def verify(self) -> list[str]:
         """Name every artifact that could not be loaded or is not in the manifest, and say what to do."""
         listed, found, home = self.read().artifacts, _files(self.folder), self.folder.resolve()
