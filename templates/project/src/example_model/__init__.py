@@ -14,6 +14,7 @@ from ._runtime import (
     formats,
     tables,
     to_columns,
+    to_frame,
     to_rows,
 )
 
@@ -47,5 +48,6 @@ __all__ = [
     "project_dir",
     "tables",
     "to_columns",
+    "to_frame",
     "to_rows",
 ]

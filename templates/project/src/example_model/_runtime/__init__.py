@@ -4,7 +4,7 @@ It knows the project only by the Package that it is given, and imports neither m
 """
 
 from . import formats, tables
-from .columns import Columns, to_columns, to_rows
+from .columns import Columns, to_columns, to_frame, to_rows
 from .config import Config
 from .errors import InvalidRow, ProjectError
 from .manifest import Manifest
@@ -24,5 +24,6 @@ __all__ = [
     "formats",
     "tables",
     "to_columns",
+    "to_frame",
     "to_rows",
 ]

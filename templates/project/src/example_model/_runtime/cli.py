@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from . import evaluation
+from .columns import plain_list
 from .config import Config
 from .errors import InvalidRow, ProjectError
 from .evaluation import Training
@@ -202,9 +203,10 @@ def _read(source: str) -> tuple[bytes, str]:
 
 
 def _examples(model: Any) -> tuple[bytes, str]:
-    if not (examples := getattr(model, "examples", None)):
+    examples = getattr(model, "examples", None)
+    if examples is None or not len(examples):
         raise ProjectError("The model has no examples: give it real rows as Model.examples.")
-    return Schema.encode(list(examples)), "application/json"
+    return Schema.encode(plain_list(examples)), "application/json"
 
 
 def _predict(model: Any, body: bytes, kind: str, missing: tuple[str, ...]) -> bytes:

@@ -62,12 +62,14 @@ class Run:
         """Set `metrics` of the model's predictions for held-out rows, and test that rows are independent.
 
         `model` has been made within the run, and so from what the run has saved. `metrics` is given
-        held_out.target and the predictions as columns.
+        held_out.target and the predictions as columns. Raises ProjectError where the model's `predict`
+        gives what its annotations do not allow, or other predictions than `predict_columns`.
         """
-        predicted = evaluation.predict(model, held_out)
-        self.metrics = evaluation.measure(metrics, held_out, predicted)
         from . import independence  # late, for the same reason
 
+        evaluation.check_rows(model, held_out.take(slice(independence.SAMPLE)))
+        predicted = evaluation.predict(model, held_out)
+        self.metrics = evaluation.measure(metrics, held_out, predicted)
         predict = evaluation.of_columns(model)
         self.independent = independence.is_independent(predict, held_out.columns, predicted)
         if not self.independent:

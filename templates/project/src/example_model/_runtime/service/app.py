@@ -9,6 +9,7 @@ from typing import Any
 import falcon
 
 from .. import tables
+from ..manifest import Manifest
 from ..output import HANDLER
 from ..package import Package
 from ..signature import Schema, about, openapi
@@ -111,7 +112,8 @@ class Service(Front):
         info = about(name)
         number = info["version"]
         schema = Schema.of(model, settings.max_rows)
-        together = getattr(model, "batch", True) and schema.is_batchable
+        independent = Manifest(package).independent
+        together = bool(independent) and getattr(model, "batch", True) and schema.is_batchable
         metrics = Metrics(name, number, board, seat, labels.of(schema.answer, model))
         routes: dict[str, Any] = {}
         super().__init__(settings, metrics, routes.keys())
@@ -123,7 +125,7 @@ class Service(Front):
         )
         self._working: dict[int, float] = {}  # thread to since when it works, waits left out
         document = openapi(info, schema, getattr(model, "examples", []))
-        protocol = Protocol(name, number, schema, self._predict, self._status)
+        protocol = Protocol(name, number, schema, self._predict, self._status, independent)
         routes |= {
             "/": Page(),
             "/predict": Prediction(schema, self._predict, {falcon.MEDIA_JSON: tables.from_request}),
