@@ -14,7 +14,7 @@ from cleo.helpers import argument, option
 
 from poetry_ml_plugin import deploy
 from poetry_ml_plugin.commands.base.command import escape
-from poetry_ml_plugin.commands.base.screen import Screen
+from poetry_ml_plugin.commands.base.steps import Steps
 from poetry_ml_plugin.deploy import memory
 from poetry_ml_plugin.deploy.heroku import preflight
 from poetry_ml_plugin.deploy.heroku.app import CLI
@@ -74,9 +74,9 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
         if self.option("strict"):
             project = replace(project, strict=True)
         options = self._options(project)
-        screen = Screen(self.io)
+        steps = Steps(self.io)
         with tempfile.TemporaryFile() as file:
-            with screen.step("Check and pack") as done:
+            with steps.step("Check and pack") as done:
                 ready = preflight.prepare(project, options.size, cast("BinaryIO", file))
                 done(_summary(ready))
             for note in ready.notes:
@@ -91,9 +91,7 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
                 ready.smoke_test.prediction,
                 _service_key(project.package.upper(), options.env),
             )
-            url = Deployment(self.api(), screen, options, source).run(
-                self._remember(project, screen)
-            )
+            url = Deployment(self.api(), steps, options, source).run(self._remember(project, steps))
         self.line("")
         self.line(f"  <c1>{escape(url)}</c1>")
         return 0
@@ -118,11 +116,11 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
             force=self.option("force"),
         )
 
-    def _remember(self, project: Project, screen: Screen) -> Callable[[str], None]:
+    def _remember(self, project: Project, steps: Steps) -> Callable[[str], None]:
         def remember(app: str) -> None:
             if not self.remembered():  # else another app is for this one time
                 memory.remember(project, TARGET, {"app": app})
-                screen.line(f"Saved the app's name {app} in pyproject.toml.")
+                steps.line(f"Saved the app's name {app} in pyproject.toml.")
 
         return remember
 
