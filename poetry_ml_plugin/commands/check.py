@@ -11,10 +11,13 @@ from cleo.helpers import option
 from poetry_ml_plugin import deploy
 from poetry_ml_plugin.audit import checks
 from poetry_ml_plugin.audit.checks import Result
+from poetry_ml_plugin.audit.facts import ProjectFacts
+from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.build import contents
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.deploy import readiness
 from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.template import leftovers
 
 STYLES = {"ok": "success", "warning": "comment", "error": "error"}
 
@@ -75,12 +78,20 @@ def every_check() -> list[checks.Check]:
     return [
         *checks.CHECKS,
         *contents.CHECKS,
+        checks.Check("sample", "nothing is left of the template's sample", _leftovers, advice=True),
         *(
             checks.Check(
                 f"deploy-{name}", f"ready for {name}", partial(readiness.ready, target), True
             )
             for name, target in deploy.targets().items()
         ),
+    ]
+
+
+def _leftovers(facts: ProjectFacts) -> list[Problem]:
+    return [
+        Problem(left.message, left.hint, severity="warning")
+        for left in leftovers.remains(facts.project)
     ]
 
 
