@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import dropwhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cleo.helpers import argument, option
 
@@ -72,12 +72,14 @@ first commit.
         # A signal may come the moment after all was put in its place.
         done = steps.run([Step("Write the project", write)])
         if done or (steps.interrupted and (target / "pyproject.toml").exists()):
-            return self._bring_up(Project(target, own.package), steps, template)
+            return self._bring_up(Project(target, own.package), steps, template, files)
         return steps.exit_code
 
-    def _bring_up(self, project: Project, steps: Steps, template: Template) -> int:
+    def _bring_up(
+        self, project: Project, steps: Steps, template: Template, files: Iterable[PurePosixPath]
+    ) -> int:
         install, train = not self.option("no-install"), not self.option("no-train")
-        start, commit = first_run.repository_steps(project)
+        start, commit = first_run.repository_steps(project, [str(path) for path in files])
         own_repository = not self.option("no-git") and steps.run([start])
         trusted = not install or agree(self, template)
         if install and trusted:

@@ -113,7 +113,8 @@ class Run:
 
     def _git(self, *words: str) -> str | None:
         # A repository that is not the user's own work must not run programs: no hooks, no monitor.
-        safe = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+        settings = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "safe.bareRepository=explicit")
+        safe = [word for setting in settings for word in ("-c", setting)]
         try:
             done = subprocess.run(
                 ["git", *safe, *words], cwd=self._root, capture_output=True, text=True, check=True
