@@ -196,7 +196,7 @@ class Source:
 
     def error(self, problem: str, place: str = "") -> ProjectError:
         """Return an error about this file."""
-        return ProjectError(f"{self.path.name}{place} {problem}.")
+        return ProjectError(" ".join(f"{self.path.name}{place} {problem}.".split()))
 
     def _rows(self) -> Iterator[tuple[int, Cells]]:
         kind = self.path.suffix
@@ -244,6 +244,10 @@ class Source:
         if not self.header:
             raise self.error("has no columns")
         for name in self.header:
+            if odd := re.search(r'["\\\x00-\x1f]', name):
+                raise self.error(
+                    f"has a column with {odd[0]!r} in its name. JSON would write that in another way: rename it"
+                )
             if (count := self.header.count(name)) > 1:
                 called = f'the column "{name}"' if name else "a column without a name"
                 raise self.error(f"has {called} {count} times. Give each one a name of its own")
@@ -437,7 +441,7 @@ def _delimiter(path: Path, encoding: str) -> str:
     if scores[best][1] < 2:
         if path.suffix in (".tsv", ".tab"):
             return "\t"
-        first = text.partition("\n")[0].strip()[:60]
+        first = " ".join(text.partition("\n")[0].split())[:60]
         if all(mark not in first for mark in DELIMITERS):
             raise ProjectError(
                 f'{path.name} has one column, "{first}". A target and a column to predict it from are needed.'
@@ -480,7 +484,7 @@ def _check_first_line(path: Path, rows: list[list[str | None]]) -> None:
         or (numbers and not years and 2 * len(numbers) >= len(named))
         or (words and len(words) > 1 and 2 * len(repeated) > len(words))
     ):
-        shown = ", ".join(name or "" for name in header)[:80]
+        shown = " ".join(", ".join(name or "" for name in header).split())[:80]
         raise ProjectError(
             f'{path.name} has no header: its first line is "{shown}". Put the names of the columns there.'
         )

@@ -76,13 +76,14 @@ class Gathered:
 
     def _numbers(self, cells: Sequence[str]) -> Any:
         """The cells as float64, or None where one is no number."""
+        found = self._plain_numbers(cells)
+        if found is None and (adapted := self._adapted(cells)) is not None:
+            found = self._plain_numbers(adapted)
+        return found
+
+    def _plain_numbers(self, cells: Sequence[str]) -> Any:
         joined = "\n".join(cells)
-        if _NOT_PLAIN.search(joined):
-            cells = self._adapted(cells)
-            joined = "\n".join(cells)
-            if _NOT_PLAIN.search(joined):
-                return None
-        if _CODE.search(joined):
+        if _NOT_PLAIN.search(joined) or _CODE.search(joined):
             return None
         try:
             filled = (cell or "nan" for cell in cells) if "" in cells else cells
@@ -97,15 +98,18 @@ class Gathered:
         self.loose = self.loose or bool(_LOOSE.search(joined))
         return found
 
-    def _adapted(self, cells: Sequence[str]) -> Sequence[str]:
-        """The cells with numbers as JSON has them, and nothing for words that stand for a missing value."""
+    def _adapted(self, cells: Sequence[str]) -> Sequence[str] | None:
+        """The cells with numbers as JSON has them, and nothing for words that stand for a missing value.
+
+        None where there is another word.
+        """
         known = set(cells)
         absent = known.intersection(ABSENT_AMONG_NUMBERS)
         dialect = self.dialect
         changed = {cell: dialect.number(cell) for cell in known - absent}
         pattern = _pattern(dialect.decimal, dialect.thousands)
         if not all(not cell or pattern.fullmatch(cell) for cell in changed):
-            return cells
+            return None
         for word in absent:
             self.absent[word] += sum(cell == word for cell in cells)
             changed[word] = ""

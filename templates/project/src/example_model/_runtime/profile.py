@@ -151,7 +151,7 @@ def no_column(name: str, header: Sequence[str], source: str) -> str:
     near = difflib.get_close_matches(name.casefold().strip(), folded, 1, 0.6)
     listed = ", ".join(header[:30]) + (", …" if len(header) > 30 else "")
     hint = f'Did you mean "{folded[near[0]]}"?' if near else f"It has: {listed}."
-    return f'{source} has no column "{name}". {hint}'
+    return " ".join(f'{source} has no column "{name}". {hint}'.split())
 
 
 def _columns(gathering: Gathering, choices: Choices) -> tuple[list[Column], tuple[str, ...]]:
@@ -685,7 +685,7 @@ def field_name(name: str) -> str:
         return f"{name}_" if name in RESERVED else name
     spelled = name.replace("%", " percent ").replace("#", " number ").replace("&", " and ")
     plain = unicodedata.normalize("NFKD", spelled).encode("ascii", "ignore").decode()
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[A-Z]+", plain)
+    words = re.findall(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+[a-z]*|[A-Z]+", plain)
     own = "_".join(word.lower() for word in words) or "column"
     own = f"n_{own}" if own[0].isdigit() else own
     return f"{own}_" if keyword.iskeyword(own) or own in RESERVED else own
