@@ -2,8 +2,8 @@
 """Develop the plugin: `dev.py demo` shows the main job on real data, `dev.py test` runs every
 check, `dev.py bench NAME` measures.
 
-It needs Python 3.10 or newer and git, and makes what else it needs below .dev/: a virtual environment
-with Poetry and this plugin, and Poetry's folders, away from those of the user.
+It needs git, and a Python that pyproject.toml allows. It makes what else it needs below .dev/: a virtual
+environment with Poetry and this plugin, and Poetry's folders, away from those of the user.
 """
 
 from __future__ import annotations
@@ -25,27 +25,37 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BIN = "Scripts" if os.name == "nt" else "bin"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 PROCESSES = "3"  # of pytest, where there are two cores: tests often wait
 ROWS = '[{"island": "Dream", "bill_length_mm": 49.5, "body_mass_g": 3800, "sex": null}]'
 
 
 def main() -> int:
     """Run one command, and return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("command", choices=["demo", "test", "bench"])
     parser.add_argument("--python", default=sys.executable, help="the interpreter to use")
     parser.add_argument("--poetry", default="", help="the version of Poetry to use (the newest)")
+    parser.add_argument(
+        "--with-browser",
+        action="store_true",
+        help="test: install chromium with apt-get where there is no browser, without asking",
+    )
     options, rest = parser.parse_known_args()
     home = prepare(options.python, options.poetry)
     env = environment(home)
     if options.command == "demo":
         return demo(home, env)
-    return test(home, env, rest) if options.command == "test" else bench(home, env, rest)
+    if options.command == "bench":
+        return bench(home, env, rest)
+    provide_browser(options.with_browser)
+    return test(home, env, rest)
 
 
 def prepare(python: str, poetry: str) -> Path:
     """A folder with a virtual environment that holds Poetry, the plugin and the tools of its tests."""
     version = output([python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"])
+    refuse_older(python, version)
     home = HERE / ".dev" / f"python-{version}-poetry-{poetry or 'newest'}"
     stamp = home / "stamp"
     wanted = hashlib.sha256((HERE / "pyproject.toml").read_bytes()).hexdigest()
@@ -60,6 +70,24 @@ def prepare(python: str, poetry: str) -> Path:
         run([*pip, "--upgrade", wish, "--editable", ".", "--group", "dev"], cwd=HERE)
     stamp.write_text(wanted)
     return home
+
+
+def refuse_older(python: str, version: str) -> None:
+    """Exit where an interpreter is older than pyproject.toml allows."""
+    # Read without tomllib, which the interpreters to be refused do not have.
+    text = (HERE / "pyproject.toml").read_text(encoding="utf-8")
+    floor = re.search(r'^requires-python = ">=([\d.]+)', text, re.MULTILINE)
+    assert floor is not None, "pyproject.toml has no requires-python"
+    if numbers(version) < numbers(floor[1]):
+        raise SystemExit(
+            f"{python} is Python {version}, and this project requires {floor[1]} or newer: "
+            "run dev.py with a newer one, or name one with --python."
+        )
+
+
+def numbers(version: str) -> list[int]:
+    """Split a version like "3.11" at its dots, to be compared."""
+    return [int(number) for number in version.split(".")]
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -85,27 +113,41 @@ def test(home: Path, env: dict[str, str], rest: list[str]) -> int:
         ["mypy"],
         ["pytest", "--cov", "-n", PROCESSES, "--dist", "loadfile", "--no-loadscope-reorder", *rest],
     ]
-    provide_browser()
     failed = []
     for name, *arguments in checks:
         command = [str(home / "venv" / BIN / "python"), "-m", name, *arguments]
-        with timed(name if name == "pytest" else " ".join([name, *arguments])):
-            if subprocess.run(command, cwd=HERE, env=env, check=False).returncode != 0:
-                failed.append(name)
+        print(f"\n=== {name if name == 'pytest' else ' '.join([name, *arguments])}", flush=True)
+        if subprocess.run(command, cwd=HERE, env=env, check=False).returncode != 0:
+            failed.append(name)
+    # pytest comes last, and no more numbers follow: its closing line has the counts that CI reads.
     print(f"Failed: {', '.join(failed)}" if failed else "All checks passed.", flush=True)
     return 1 if failed else 0
 
 
-def provide_browser() -> None:
-    """Install a browser for the tests of the page, where that can be done without asking.
+def provide_browser(told: bool) -> None:
+    """Install a browser for the tests of the page if told to, or if somebody here says yes.
 
-    Where it cannot, those tests are skipped, and say so.
+    Without one those tests are skipped, and say so.
     """
-    if shutil.which("chromium") or not shutil.which("apt-get") or os.geteuid() != 0:
+    if any(map(shutil.which, BROWSERS)):
         return
-    with timed("Install a browser"):
-        for words in (["update", "-qq"], ["install", "-qq", "-y", "chromium"]):
-            subprocess.run(["apt-get", *words], stdout=subprocess.DEVNULL, check=False)
+    hint = "Install chromium to run them."
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        hint = "Add --with-browser to install chromium and run them."
+        if told or agreed("There is no browser. Install chromium with apt-get?"):
+            with timed("Install chromium"):
+                for words in (["update", "-qq"], ["install", "-qq", "-y", "chromium"]):
+                    subprocess.run(["apt-get", *words], stdout=subprocess.DEVNULL, check=False)
+            hint = "apt-get could not install chromium."
+    if not any(map(shutil.which, BROWSERS)):
+        print(f"There is no browser: the tests of the page will be skipped. {hint}", flush=True)
+
+
+def agreed(question: str) -> bool:
+    """Ask on a terminal. Where there is none, nobody agrees."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def bench(home: Path, env: dict[str, str], rest: list[str]) -> int:

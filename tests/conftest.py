@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,8 +27,40 @@ INSTALL = ("-m", "pip", "install", "--quiet", "--no-compile")  # most of it is n
 LONG = {"test_clients", "test_fuzz", "test_heroku", "test_image", "test_readme"}
 
 
+def pytest_configure() -> None:
+    """Take interrupts again where a shell started this in the background: children inherit that."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.stem not in LONG)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> None:
+    """Refuse a parameter without an id where its own text would not do as a part of a test's name.
+
+    The processes of pytest-xdist must collect the same names, which a person must be able to type:
+    bytes may hold the time, a function its address, a set its chance order, a path this machine.
+    """
+    if val is None or isinstance(val, int) or (isinstance(val, float) and len(repr(val)) < 9):
+        return
+    if not isinstance(val, str) or not re.fullmatch(r"[ -\[\]-~]{1,80}", val):
+        raise pytest.UsageError(f"{argname} = {ascii(val)[:60]} needs an explicit id")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the skipped tests by their reasons, above the closing line."""
+    reasons: dict[str, list[str]] = {}
+    for report in terminalreporter.getreports("skipped"):
+        said = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons.setdefault(said.removeprefix("Skipped: "), []).append(report.nodeid)
+    if reasons:
+        terminalreporter.section("skipped tests", sep="=")
+    for reason, names in sorted(reasons.items()):
+        terminalreporter.write_line(f"{reason} ({len(names)})")
+        for name in sorted(names):
+            terminalreporter.write_line(f"    {name}")
 
 
 def run(

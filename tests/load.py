@@ -22,7 +22,6 @@ class Load:
     path: str = "/predict"
     outcomes: Counter[str] = field(default_factory=Counter)
     answers: dict[bytes, Any] = field(default_factory=dict)
-    slowest: float = 0.0
 
     def __enter__(self) -> Load:
         self._stopped = threading.Event()
@@ -64,7 +63,6 @@ class Load:
                     connection = None
                     time.sleep(0.02)
                     continue
-            start = time.monotonic()
             try:
                 headers = {"Content-Type": "application/json"}
                 connection.request("POST", self.path, body, headers)
@@ -74,14 +72,13 @@ class Load:
                 self._count(f"lost: {error!r}")
                 connection = None
                 continue
-            self._count(str(response.status), time.monotonic() - start)
+            self._count(str(response.status))
             if response.status == 200:
                 self.answers[body] = json.loads(content)
             if response.will_close:
                 connection.close()
                 connection = None
 
-    def _count(self, outcome: str, seconds: float = 0.0) -> None:
+    def _count(self, outcome: str) -> None:
         with self._lock:
             self.outcomes[outcome] += 1
-            self.slowest = max(self.slowest, seconds)

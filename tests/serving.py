@@ -10,9 +10,10 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,10 +81,37 @@ class Service:
         children = Path(f"/proc/{pid}/task/{pid}/children")
         return [int(child) for child in children.read_text().split()]
 
+    def unread(self) -> list[int]:
+        """For each connection that it has accepted, how many bytes of it still wait to be read."""
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        own = [row for row in rows if int(row[1].partition(":")[2], 16) == self.port]
+        # Of established ones (01), those in the backlog have no inode yet.
+        accepted = [row for row in own if row[3] == "01" and row[9] != "0"]
+        return [int(row[4].partition(":")[2], 16) for row in accepted]
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """The exit code after a signal."""
         self.process.send_signal(number)
         return self.process.wait(timeout=30)
+
+
+def closed(connection: socket.socket) -> bool:
+    """Whether the other end has closed a connection on which nothing is to be read."""
+    connection.settimeout(0)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def until(true: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for something to become true; the limit is for what never will, on a busy machine too."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
 
 
 @contextmanager

@@ -139,6 +139,7 @@ def test_a_clean_environment_needs_the_wheel_only(
             "model.onnx is empty",
         ),
     ],
+    ids=["no manifest", "an empty manifest", "an empty model"],
 )
 def test_broken_artifacts_are_neither_built_nor_published(
     copy: Path, command: str, damage: Callable[[Path], object], said: str

@@ -158,6 +158,15 @@ def test_one_set_of_values_reaches_every_file(small: Project) -> None:
         ('from = "src"', 'from = "."', "'.'"),
         ('package = "churn"', 'package = "чурн"', "package is"),
     ],
+    ids=[
+        "name with a line break",
+        "name that YAML reads",
+        "version with a line break",
+        "readme with a line break",
+        "readme above the project",
+        "sources of everything",
+        "package in Cyrillic",
+    ],
 )
 def test_a_hostile_project_file_is_refused(small: Project, old: str, new: str, said: str) -> None:
     (small.root / "pyproject.toml").write_text(PYPROJECT.replace(old, new))
@@ -177,7 +186,11 @@ def test_hostile_values_are_named_all_at_once_and_nothing_is_written(small: Proj
     assert not (small.root / "Dockerfile").exists()
 
 
-@pytest.mark.parametrize("image", ["Acme/churn", "acme/churn:7", "a b", "$(id)", "a\nb", "-x"])
+@pytest.mark.parametrize(
+    "image",
+    ["Acme/churn", "acme/churn:7", "a b", "$(id)", "a\nb", "-x"],
+    ids=["capital", "tag", "blank", "shell", "line break", "option"],
+)
 def test_an_image_name_is_a_name(small: Project, image: str) -> None:
     with pytest.raises(MLError, match="without a tag"):
         values.read(small, image)

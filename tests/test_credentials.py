@@ -123,6 +123,19 @@ def test_what_stands_for_a_credential_is_none(name: str) -> None:
         'os.environ.setdefault("API_TOKEN", "k1f2e3d4c5")',
         "password = os.getenv('DB_PASSWORD', 'hunter2')",
     ],
+    ids=[
+        "token",
+        "password",
+        "connection string",
+        "annotated",
+        "header",
+        "wandb key",
+        "netrc",
+        "Vault token",
+        "environ",
+        "setdefault",
+        "default of getenv",
+    ],
 )
 def test_credentials_in_code_are_found(text: str) -> None:
     assert len(list(credentials.search(text.encode(), PurePosixPath("a.py")))) == 1
@@ -136,6 +149,7 @@ def test_credentials_in_code_are_found(text: str) -> None:
         "api_keys:\n  - k1f2e3d4c5",
         "mail_pass: h4nter2",
     ],
+    ids=["env file", "list", "list in lines", "yaml"],
 )
 def test_credentials_in_settings_are_found(text: str) -> None:
     assert len(list(credentials.search(text.encode(), PurePosixPath("configs/a.yaml")))) == 1
@@ -148,6 +162,7 @@ def test_credentials_in_settings_are_found(text: str) -> None:
         "%env API_KEY=k1f2e3d4c5\n",
         "!export TOKEN=k1f2e3d4c5\n",
     ],
+    ids=["environ", "env magic", "shell"],
 )
 def test_credentials_in_a_notebook_are_found(code: str) -> None:
     text = json.dumps({"cells": [{"source": [code, "model\n"]}]}, indent=1)

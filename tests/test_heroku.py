@@ -27,6 +27,7 @@ from cleo.io.outputs.buffered_output import BufferedOutput
 from conftest import REPOSITORY, ROWS, Churn, poetry, run
 from fake_heroku import KEY, FakeHeroku, Fault, fake_heroku
 from poetry.console.application import Application
+from serving import until
 
 from poetry_ml_plugin.deploy import memory
 from poetry_ml_plugin.deploy.heroku import bundle, preflight, smoke_test, symptoms, tarball
@@ -278,10 +279,7 @@ def test_the_heroku_cli_reads_what_was_deployed(deployed: Deployed, tmp_path: Pa
     version = app.current()["version"]
     App(an_api(deployed.fake), "churn-test").configure({"GREETING": "goodbye"})
     heroku("rollback", f"v{version}", "--app", "churn-test")
-    for _ in range(100):
-        if app.dynos[0].state == "up":
-            break
-        time.sleep(0.1)
+    until(lambda: app.dynos[0].state == "up")
     assert f"Rollback to v{version}" in command(deployed.fake, "status", cwd=deployed.root).stdout
 
 
@@ -379,6 +377,7 @@ def test_a_service_that_asks_for_a_key_is_asked_with_it(fake: FakeHeroku, mine: 
         ({"a": 1}, {"b": 1}, False),
         (None, [], False),
     ],
+    ids=["rounding", "another number", "another word", "fewer", "other keys", "nothing"],
 )
 def test_what_counts_as_the_same_prediction(here: Any, there: Any, same: bool) -> None:
     assert smoke_test.alike(here, there) is same
@@ -515,8 +514,6 @@ def test_a_release_may_take_its_time_or_fail(fake: FakeHeroku, mine: Path) -> No
 
 
 def test_ctrl_c_while_it_builds_says_how_to_go_on(fake: FakeHeroku, mine: Path) -> None:
-    # Of what a shell runs in the background, the children ignore an interrupt, unless their parent does not.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     fake.build_gate = threading.Event()
     env = {**os.environ, "HEROKU_HOST": fake.api, "HEROKU_API_KEY": KEY}
     words = [sys.executable, "-m", "poetry", "ml", "deploy", "heroku", "churn-test"]
@@ -777,9 +774,10 @@ WRONG: list[tuple[str, str, Any]] = [
     ("PATCH", "/apps/churn-test/formation", {"updates": [{"type": "web", "quantity": "2"}]}),
     ("POST", "/apps/churn-test/releases", {}),
 ]
+WRONG_IDS = [f"{method} {path}" for method, path, _ in WRONG]
 
 
-@pytest.mark.parametrize(("method", "path", "body"), WRONG)
+@pytest.mark.parametrize(("method", "path", "body"), WRONG, ids=WRONG_IDS)
 def test_the_fake_refuses_what_heroku_would(method: str, path: str, body: Any) -> None:
     with pytest.raises(heroku_schema.Refused):
         heroku_schema.check(method, path, body)
@@ -788,7 +786,7 @@ def test_the_fake_refuses_what_heroku_would(method: str, path: str, body: Any) -
 @pytest.mark.skipif(
     not heroku_schema.SCHEMA.exists(), reason="Heroku's published schema is not beside the project"
 )
-@pytest.mark.parametrize(("method", "path", "body"), WRONG)
+@pytest.mark.parametrize(("method", "path", "body"), WRONG, ids=WRONG_IDS)
 def test_so_does_the_published_schema(method: str, path: str, body: Any) -> None:
     with pytest.raises(heroku_schema.Refused):
         heroku_schema.hold(body, heroku_schema.published(method, path))
@@ -859,6 +857,7 @@ def test_what_heroku_means_by_its_codes(code: str) -> None:
 @pytest.mark.parametrize(
     ("distribution", "name"),
     [("churn", "churn"), ("My_Model.2", "my-model-2"), ("1st", "model-1st"), ("a" * 60, "a" * 30)],
+    ids=["plain", "signs", "digit first", "long"],
 )
 def test_an_app_is_named_after_its_project(distribution: str, name: str) -> None:
     assert app_name(distribution) == name

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,6 @@ from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import edit, requirements
 from poetry_ml_plugin.project.requirements import Dependency
 from poetry_ml_plugin.template import scaffold, update
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 RUNTIME = {"click", "falcon", "msgspec", "numpy", "onnxruntime", "pyyaml", "waitress"}
 
@@ -210,6 +206,7 @@ def test_a_failure_leaves_the_project_as_it_was(
         ("tool = 3\n", "There is no project in"),
         ("[tool.black]\n", "There is no project in"),
     ],
+    ids=["old Python", "another backend", "no version", "broken TOML", "no tables", "tools only"],
 )
 def test_what_cannot_be_added_to_is_told_so(tmp_path: Path, toml: str, said: str) -> None:
     lay_out(tmp_path, {"pyproject.toml": toml})
@@ -437,6 +434,7 @@ def test_a_flat_setuptools_project_keeps_its_package(tmp_path: Path) -> None:
         ),
         ("a @ https://x.org/a.whl", "a @ https://x.org/a.whl", {"url": "https://x.org/a.whl"}),
     ],
+    ids=["any", "range", "parentheses", "extras", "marker", "git", "url"],
 )
 def test_a_dependency_is_written_as_each_table_wants_it(
     text: str, pep508: str, poetry_value: Any
@@ -460,6 +458,18 @@ def test_a_dependency_is_written_as_each_table_wants_it(
         ("a = [\n  1, # one, first\n]\n", "a = [\n  1, # one, first\n  2,\n]\n"),
         ("a = [1,\n     '#,]' ]\n", None),
         ('a = [\n\t"""x,\n# y""" # z\n\t# end\n]\nb = 1\n', None),
+    ],
+    ids=[
+        "empty",
+        "blank",
+        "one",
+        "trailing comma",
+        "comment behind",
+        "empty lines",
+        "lines",
+        "comment inside",
+        "bracket in a string",
+        "long string",
     ],
 )
 def test_an_array_grows_as_it_is_written(before: str, after: str | None) -> None:

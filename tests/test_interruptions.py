@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from conftest import poetry
 from poetry.console.application import Application
+from serving import until
 
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import platforms, staging, venv
@@ -86,7 +88,7 @@ def test_a_hundred_interruptions_leave_no_half_project(tmp_path: Path) -> None:
         number = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL][n % 3]
         name = f"churn{n}"
         pid = start(folder, name if n % 2 else f"deep{n}/{name}")
-        time.sleep(dice.uniform(0.2, 1.1) * usual)
+        time.sleep(dice.uniform(0.2, 1.1) * usual)  # any moment will do, the end too
         os.kill(pid, number)
         assert end(pid) in (0, -number, 128 + number)
         target = folder / (name if n % 2 else f"deep{n}/{name}")
@@ -167,12 +169,11 @@ def test_what_another_is_at_work_on_is_left_alone(tmp_path: Path) -> None:
     if pid == 0:
         with staging.stage(tmp_path, "theirs") as stage:
             (stage / "precious").touch()
-            time.sleep(60)
+            signal.pause()
         os._exit(0)
     theirs = tmp_path / f".theirs{staging.SUFFIX}"
     try:
-        while not (theirs / "precious").exists():
-            time.sleep(0.01)
+        until((theirs / "precious").exists)
         scaffold.write({PurePosixPath("a"): File(b"x")}, tmp_path / "ours")
         assert (theirs / "precious").exists()
         with pytest.raises(MLError, match="Another process is making"):
@@ -190,17 +191,24 @@ def test_an_interrupted_lock_keeps_the_project_and_says_how_to_go_on(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "poetry", "ml", "new", "churn"]
-    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout is not None
-        said = ""
-        while "Lock the dependencies" not in said:
-            said += process.stdout.readline()
-        time.sleep(0.5)
-        process.send_signal(number)
-        said += process.stdout.read()
+    with socket.create_server(("127.0.0.1", 0)) as index:  # it is asked, and never answers
+        index.settimeout(300)
+        url = f"http://127.0.0.1:{index.getsockname()[1]}/simple/"
+        env = {**os.environ, "POETRY_PYPI_MIRROR_URL": url}
+        with subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            connection, _ = index.accept()
+            process.send_signal(number)
+            assert process.stdout is not None
+            said = process.stdout.read()
+            connection.close()
+    assert "Lock the dependencies" in said
     assert process.returncode == 128 + number
     assert whole_but_git(tmp_path / "churn")
     going_on = said[said.index("To go on") :].split()

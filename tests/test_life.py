@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import ROWS, Churn, run
 from load import Load
-from serving import service
+from serving import service, until
 
 BODIES = [
     f'{{"data": [{{"island": "Dream", "body_mass_g": {n}}}]}}'.encode() for n in range(2700, 2800)
@@ -23,43 +21,35 @@ def serve(churn: Churn, *options: str) -> list[str | Path]:
     return [churn.python, "-m", "churn", "serve", "--port", "0", "--set", "log=off", *options]
 
 
-def until(true: Callable[[], bool], seconds: float = 10) -> float:
-    """How long it takes for something to become true."""
-    start = time.monotonic()
-    while not true():
-        assert time.monotonic() - start < seconds, "it never came true"
-        time.sleep(0.01)
-    return time.monotonic() - start
+def answered(load: Load, more: int) -> None:
+    """Wait until so many more requests have been answered."""
+    wanted = load.outcomes["200"] + more
+    until(lambda: load.outcomes["200"] >= wanted)
 
 
 def test_50_stops_under_load_lose_nothing(churn: Churn) -> None:
-    answered = 0
+    dice = random.Random(5)
     for n in range(50):
         with service(serve(churn, "--workers", str(1 + n % 2)), churn.root) as running:
             with Load(running.port, BODIES, clients=16) as load:
-                time.sleep(0.2 + random.random() * 0.2)
-                start = time.monotonic()
+                answered(load, dice.randrange(16, 200))
                 number = signal.SIGINT if n % 5 == 0 else signal.SIGTERM
                 assert running.stop(number) == 0
-                assert time.monotonic() - start < 25
             assert load.lost == 0, load.outcomes
             assert set(load.outcomes) <= {"200", "refused"}
-            answered += load.outcomes["200"]
-    assert answered > 1000
 
 
 def test_killed_workers_are_replaced_at_once(churn: Churn) -> None:
     with service(serve(churn, "--workers", "2"), churn.root) as running:
         with Load(running.port, BODIES, clients=8) as load:
             for _ in range(4):  # one more in a row, and it would be a crash loop
-                time.sleep(0.3)
+                answered(load, 50)
                 before = running.workers()
                 os.kill(before[0], signal.SIGKILL)
-                until(lambda b=before: len(set(running.workers()) - {b[0]}) == 2, 2)  # type: ignore[misc]
-        assert f"Worker {before[0]} ended with -9" in "".join(running.log)
+                until(lambda b=before: len(set(running.workers()) - {b[0]}) == 2)  # type: ignore[misc]
+        until(lambda: f"Worker {before[0]} ended with -9" in "".join(running.log))
         # A killed process takes its requests with it: at most those of 8 connections each time.
         assert load.lost <= 4 * 8
-        assert load.outcomes["200"] > 100
         assert running.stop() == 0
 
 
@@ -67,10 +57,10 @@ def test_a_worker_that_is_told_to_leave_loses_nothing(churn: Churn) -> None:
     with service(serve(churn, "--workers", "2"), churn.root) as running:
         with Load(running.port, BODIES, clients=16) as load:
             for _ in range(5):
-                time.sleep(0.3)
+                answered(load, 50)
                 before = running.workers()
                 os.kill(before[0], signal.SIGTERM)
-                until(lambda b=before: b[0] not in running.workers(), 5)  # type: ignore[misc]
+                until(lambda b=before: b[0] not in running.workers())  # type: ignore[misc]
         assert load.outcomes.keys() == {"200"}, load.outcomes
 
 
@@ -112,7 +102,7 @@ def test_sighup_keeps_the_old_model_where_no_worker_can_start_with_the_new(
             run(churn.python, "-c", save, cwd=copy, env=env)
             running.process.send_signal(signal.SIGHUP)
             until(lambda: "the old one stays: a worker cannot start" in "".join(running.log))
-            time.sleep(0.5)
+            answered(load, 100)
         assert running.workers() == workers
         assert load.outcomes.keys() == {"200"}, load.outcomes
         assert running.stop() == 0
@@ -186,19 +176,20 @@ def test_reload_takes_up_a_change_of_the_code(churn: Churn, copy: Path) -> None:
                 return False
             return bool(answer["predictions"][0]["species"] == expected)
 
-        until(changed, 20)
+        until(changed)
         text = path.read_text()
         path.write_text(text + "def (")
-        until(lambda: "SyntaxError" in "".join(running.log), 20)
+        until(lambda: "SyntaxError" in "".join(running.log))
         expected = before["predictions"][0]["species"]
         path.write_text(text.replace("label.upper()", "label"))
-        until(changed, 20)
+        until(changed)
         assert running.stop() == 0
 
 
 @pytest.mark.parametrize(
     ("env", "options", "workers"),
     [({"WEB_CONCURRENCY": "3"}, [], 3), ({"WEB_CONCURRENCY": "3"}, ["--workers", "1"], 1)],
+    ids=["variable", "option wins"],
 )
 def test_the_platform_says_how_many_workers(
     churn: Churn, env: dict[str, str], options: list[str], workers: int

@@ -9,25 +9,27 @@ import re
 import resource
 import socket
 import threading
-import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from conftest import ROWS, Churn
 from load import Load
-from serving import Service, service
+from serving import Service, closed, service, until
 
 BODY = f'{{"data": {ROWS}}}'.encode()
 SLEEPY = """
-import os, sys, time
+import pathlib, sys, time
 from churn import package
 from churn._runtime.service import ServeConfig
 from churn._runtime.server.supervisor import Supervisor
 class Sleepy:
     batch = False
     def predict(self, data: list[float]) -> list[float]:
-        time.sleep(data[0])
+        end = time.monotonic() + data[0]
+        while time.monotonic() < end and not pathlib.Path("go").exists():
+            time.sleep(0.01)
         return data
 settings = dict(pair.split("=") for pair in sys.argv[1:])
 import msgspec
@@ -50,9 +52,10 @@ def works(served: Service) -> bool:
         ("application/x-www-form-urlencoded", b"island=Dream", None),
         ("multipart/form-data; boundary=x", b"--x--", None),
         ("text/plain", BODY, None),
-        ("application/json", gzip.compress(BODY), "gzip"),
+        ("application/json", gzip.compress(BODY, mtime=0), "gzip"),
         ("", BODY, None),
     ],
+    ids=["form", "multipart", "text", "gzip", "no type"],
 )
 def test_only_plain_json_is_taken(
     served: Service, kind: str, body: bytes, encoding: str | None
@@ -103,6 +106,18 @@ def test_headers_above_the_limit_are_refused(served: Service) -> None:
         ("Host: x", "X: a", "\tfolded", "Content-Length: 0"),
         ("Host: x", "Content-Length : 5"),
     ],
+    ids=[
+        "length and chunked",
+        "chunked and length",
+        "two lengths",
+        "signed length",
+        "chunked twice",
+        "two hosts",
+        "no host",
+        "folded by a blank",
+        "folded by a tab",
+        "blank before the colon",
+    ],
 )
 def test_ambiguous_framing_is_refused_and_nothing_behind_it_is_served(
     served: Service, lines: tuple[str, ...]
@@ -123,72 +138,66 @@ def test_a_chunked_body_is_not_taken_from_a_client_of_http_1_0(served: Service) 
     assert b'"live"' not in answer
 
 
-def test_slow_senders_are_cut_off_while_others_are_served(churn: Churn) -> None:
-    limits = ["--set", "header_seconds=2", "--set", "body_seconds=3", "--set", "log=off"]
-    command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1", *limits]
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Leave to have thousands of connections open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
-    with service(command, churn.root) as running:
-        slow = []
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def slow_senders(running: Service) -> Iterator[list[socket.socket]]:
+    """A thousand connections, each in the middle of a header or of a body."""
+    in_header = b"POST /predict HTTP/1.1\r\nHost: x\r\n"
+    in_body = head("Host: x", "Content-Type: application/json", "Content-Length: 500") + b"{"
+    slow = []
+    try:
         for n in range(1000):
-            connection = socket.create_connection(("127.0.0.1", running.port))
-            in_body = head("Host: x", "Content-Type: application/json", "Content-Length: 500")
-            connection.sendall(
-                in_body + b"{" if n % 2 else b"POST /predict HTTP/1.1\r\nHost: x\r\n"
-            )
-            slow.append(connection)
-        try:
-            for _ in range(10):
-                start = time.monotonic()
-                assert works(running)
-                assert time.monotonic() - start < 2
-            deadline = time.monotonic() + 10
-            open_still = list(slow)
-            while open_still and time.monotonic() < deadline:
-                for connection in open_still:  # one byte now and then does not keep one alive
-                    with suppress(OSError):
-                        connection.sendall(b"x")
-                time.sleep(0.5)
-                open_still = [c for c in open_still if not closed(c)]
-            assert open_still == []
-        finally:
-            for connection in slow:
-                connection.close()
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            slow.append(socket.create_connection(("127.0.0.1", running.port)))
+            slow[-1].sendall(in_body if n % 2 else in_header)
+        yield slow
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+@pytest.mark.usefixtures("many_files")
+def test_others_are_served_while_slow_senders_send(churn: Churn) -> None:
+    limits = ["--set", "header_seconds=600", "--set", "body_seconds=600", "--set", "log=off"]
+    command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1", *limits]
+    with service(command, churn.root) as running, slow_senders(running) as slow:
+        assert all(works(running) for _ in range(10))
+        assert not any(map(closed, slow))
+
+
+@pytest.mark.usefixtures("many_files")
+def test_slow_senders_are_cut_off(churn: Churn) -> None:
+    limits = ["--set", "header_seconds=2", "--set", "body_seconds=3", "--set", "log=off"]
+    command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1", *limits]
+    with service(command, churn.root) as running, slow_senders(running) as slow:
+
+        def cut_off() -> bool:
+            for connection in slow:  # one byte now and then does not keep one alive
+                with suppress(OSError):
+                    connection.sendall(b"x")
+            return all(map(closed, slow))
+
+        until(cut_off)
+        assert works(running)
 
 
 def test_a_client_that_reads_no_answer_is_let_go(churn: Churn) -> None:
     limits = ["--set", "keep_alive_seconds=1", "--set", "log=off"]
     command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1", *limits]
     with service(command, churn.root) as running, socket.socket() as connection:
-        (worker,) = running.workers()
-        assert works(running)  # and has opened the files of its metrics
-        time.sleep(0.5)
-        before = open_files(worker)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", running.port))
         connection.sendall(head("Host: x", method="GET / HTTP/1.1") * 250)  # more than is buffered
-        time.sleep(0.5)
-        assert open_files(worker) > before
-        deadline = time.monotonic() + 15
-        while open_files(worker) > before and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert open_files(worker) == before
-
-
-def open_files(pid: int) -> int:
-    """How many files and connections a process has open."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-def closed(connection: socket.socket) -> bool:
-    connection.settimeout(0)
-    try:
-        return connection.recv(1) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
+        until(lambda: len(running.unread()) == 1)
+        until(lambda: running.unread() == [])
+        assert works(running)
 
 
 def test_more_connections_than_the_limit_evict_the_oldest(churn: Churn) -> None:
@@ -196,16 +205,15 @@ def test_more_connections_than_the_limit_evict_the_oldest(churn: Churn) -> None:
     command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "1", *limits]
     with service(command, churn.root) as running:
         idle = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(120)]
-        time.sleep(1)
+        until(lambda: sum(map(closed, idle)) >= 70)
         assert works(running)
-        assert sum(closed(connection) for connection in idle) >= 60
         for connection in idle:
             connection.close()
 
 
-def test_a_late_answer_is_a_504_and_health_stays(churn: Churn) -> None:
-    command = [churn.python, "-c", SLEEPY, "predict_seconds=1", "threads=4"]
-    with service(command, churn.root) as running:
+def test_a_late_answer_is_a_504_and_health_stays(churn: Churn, tmp_path: Path) -> None:
+    command = [churn.python, "-c", SLEEPY, "predict_seconds=1", "stuck_seconds=600", "threads=4"]
+    with service(command, tmp_path) as running:
         for _ in range(20):  # a quick model is asked in the loop itself: it must not stay there
             assert running.post("/predict", b'{"data": [0]}')[0] == 200
         statuses: list[int] = []
@@ -213,7 +221,7 @@ def test_a_late_answer_is_a_504_and_health_stays(churn: Churn) -> None:
         # What waits for a thread is given up too, on a connection of any age.
         def ask(number: int) -> None:
             connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
-            for seconds in (0, 3):
+            for seconds in (0, 600):
                 body, headers = f'{{"data": [{seconds}]}}', {"X-Request-ID": f"ask-{number}"}
                 headers["Content-Type"] = "application/json"
                 connection.request("POST", "/predict", body, headers)
@@ -222,52 +230,46 @@ def test_a_late_answer_is_a_504_and_health_stays(churn: Churn) -> None:
             statuses.append(answer.status)
 
         threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-        start = time.monotonic()
         for thread in threads:
             thread.start()
-        time.sleep(0.3)
-        for _ in range(5):
-            asked = time.monotonic()
-            assert running.get("/health/live") == {"status": "live"}
-            assert time.monotonic() - asked < 1
         for thread in threads:
             thread.join()
         assert statuses == [504] * 8
-        assert time.monotonic() - start < 3
-        assert "took too long" in str(running.post("/predict", b'{"data": [9]}'))
-        tensor = {"name": "input", "datatype": "FP64", "shape": [1], "data": [3]}
+        # From here on every thread is busy, until the model gets its file.
+        for _ in range(5):
+            assert running.get("/health/live") == {"status": "live"}
+        assert "took too long" in str(running.post("/predict", b'{"data": [600]}'))
+        tensor = {"name": "input", "datatype": "FP64", "shape": [1], "data": [600]}
         named = {"Content_Type": "application/json", "X_Request_ID": "late-1"}
         body = json.dumps({"inputs": [tensor]}).encode()
         path = "/v2/models/churn/infer"
         status, headers, body = running.request("POST", path, body, **named)
         assert (status, json.loads(body)) == (504, {"error": "The prediction took too long."})
         assert headers["X-Request-Id"] == "late-1"
-        while (answer := running.request("GET", "/metrics"))[0] != 200:
-            assert answer[0] == 504  # every thread still sleeps
+        (tmp_path / "go").touch()
+        until(lambda: running.request("GET", "/metrics")[0] == 200)
+        answer = running.request("GET", "/metrics")[2].decode()
         name = r'http_request_duration_seconds_sum\{route="/predict",status="504"\} (\S+)'
         # Nine were given up, after a second each.
-        assert float(re.findall(name, answer[2].decode())[0]) > 9
+        assert float(re.findall(name, answer)[0]) > 9
         assert running.stop() == 0
     told = [line for line in running.log if '"id":"ask-' in line]
     assert len(told) == 16  # and what ends after its 504 is not told, nor counted, again
 
 
-def test_a_worker_that_is_stuck_is_replaced(churn: Churn) -> None:
+def test_a_worker_that_is_stuck_is_replaced(churn: Churn, tmp_path: Path) -> None:
     command = [churn.python, "-c", SLEEPY, "predict_seconds=0.5", "stuck_seconds=1"]
-    with service(command, churn.root) as running:
+    with service(command, tmp_path) as running:
         before = running.workers()
         assert running.post("/predict", b'{"data": [600]}')[0] == 504
-        deadline = time.monotonic() + 5
-        while running.workers() == before and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: running.workers() not in ([], before))
         assert running.post("/predict", b'{"data": [0]}') == (200, {"predictions": [0.0]})
-        assert running.workers() != before
         assert running.stop() == 0
 
 
-def test_overload_is_refused_in_time_and_memory_stays_flat(churn: Churn) -> None:
+def test_overload_is_refused_and_memory_stays_flat(churn: Churn, tmp_path: Path) -> None:
     command = [churn.python, "-c", SLEEPY, "threads=8", "queue_limit=20", "log=off"]
-    with service(command, churn.root) as running:
+    with service(command, tmp_path) as running:
         (worker,) = running.workers()
         body = b'{"data": [0.01]}'
         with Load(running.port, [body], clients=8, most=30) as load:
@@ -278,7 +280,6 @@ def test_overload_is_refused_in_time_and_memory_stays_flat(churn: Churn) -> None
             load.wait()
         assert set(load.outcomes) == {"200", "503"}
         assert load.outcomes["200"] > 50
-        assert load.slowest < 5
         assert rss(worker) < before + 30_000
         sent = running.request("POST", "/predict", body, Content_Type="application/json")
         assert sent[0] == 200

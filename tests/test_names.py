@@ -87,13 +87,41 @@ REFUSED = [
     ("1" * 300, "longer than 64", "model-" + "1" * 52),
 ]
 
+# What a test is called where its folder's name is not plain text.
+CALLED = {
+    "": "empty",
+    "   ": "blanks",
+    "café": "accent",
+    "Übergröße": "umlauts",
+    "naïve_bayes": "diaeresis",
+    "отток": "Cyrillic",
+    "μοντέλο": "Greek",
+    "模型": "Chinese",
+    "🐧": "emoji",
+    "nu\u006d\u0440y": "look-alike",
+    "ｃｈｕｒｎ": "full width",
+    "\udcff": "no UTF-8",
+    "a\nb": "line break",
+    "a" * 64: "64 letters",
+    "a" * 65: "65 letters",
+    "1" * 300: "300 digits",
+}
 
-@pytest.mark.parametrize(("folder", "distribution", "package"), TAKEN)
+
+def called(folder: str) -> str:
+    return CALLED.get(folder, folder)
+
+
+@pytest.mark.parametrize(
+    ("folder", "distribution", "package"), TAKEN, ids=[called(folder) for folder, *_ in TAKEN]
+)
 def test_a_folder_gives_both_names(folder: str, distribution: str, package: str) -> None:
     assert names.derive(Path(folder)) == Names(distribution, package)
 
 
-@pytest.mark.parametrize(("folder", "reason", "suggestion"), REFUSED)
+@pytest.mark.parametrize(
+    ("folder", "reason", "suggestion"), REFUSED, ids=[called(folder) for folder, *_ in REFUSED]
+)
 def test_an_unfit_name_is_refused_with_one_that_fits(
     folder: str, reason: str, suggestion: str
 ) -> None:
@@ -106,7 +134,11 @@ def test_an_unfit_name_is_refused_with_one_that_fits(
     assert word in (given.distribution, given.package)
 
 
-@pytest.mark.parametrize("name", ["", "numpy", "a/b", "../x", "a/../../b", "é", "a" * 65, "con"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "numpy", "a/b", "../x", "a/../../b", "é", "a" * 65, "con"],
+    ids=["empty", "taken", "slash", "parent", "way out", "accent", "long", "Windows device"],
+)
 def test_an_unfit_name_that_was_given_is_refused_with_one_that_fits(name: str) -> None:
     with pytest.raises(MLError) as refusal:
         names.derive(Path("churn"), name=name)
@@ -118,6 +150,20 @@ def test_an_unfit_name_that_was_given_is_refused_with_one_that_fits(name: str) -
 @pytest.mark.parametrize(
     "package",
     ["", "my-pkg", "Churn", "a.b", "../x", "import", "torch", "_x", "1a", "é", "json", "b" * 65],
+    ids=[
+        "empty",
+        "dash",
+        "capital",
+        "dot",
+        "parent",
+        "keyword",
+        "library",
+        "underscore first",
+        "digit first",
+        "accent",
+        "standard library",
+        "long",
+    ],
 )
 def test_an_unfit_package_that_was_given_is_refused_with_one_that_fits(package: str) -> None:
     with pytest.raises(MLError) as refusal:

@@ -155,6 +155,15 @@ def test_a_folder_that_is_no_template_hears_all_reasons_at_once(tmp_path: Path) 
         ('word = "example_model"\nextends = "project"\nwithout = "Procfile"', "must be a list"),
         ('word = "example_model"\nextends = "project"\nwithout = 3', "must be a list"),
     ],
+    ids=[
+        "no package",
+        "another package",
+        "extends a folder",
+        "another word",
+        "extends a list",
+        "without a word",
+        "without a number",
+    ],
 )
 def test_a_wrong_table_is_named(tmp_path: Path, line: str, said: str) -> None:
     text = SMALL["pyproject.toml"].replace('word = "our_model"', line)
@@ -163,7 +172,9 @@ def test_a_wrong_table_is_named(tmp_path: Path, line: str, said: str) -> None:
         get("t", tmp_path)
 
 
-@pytest.mark.parametrize("text", ["tool = 3\n", "tool.poetry-ml-plugin = 'x'\nproject = 1\n"])
+@pytest.mark.parametrize(
+    "text", ["tool = 3\n", "tool.poetry-ml-plugin = 'x'\nproject = 1\n"], ids=["tool", "tables"]
+)
 def test_a_pyproject_of_another_kind_is_named(tmp_path: Path, text: str) -> None:
     fill(tmp_path / "t", {"pyproject.toml": text})
     with pytest.raises(MLError, match=r"has no \[tool"):
@@ -226,7 +237,9 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("ref", "version"), [("", "three"), ("@v1", "one"), ("@two", "two"), ("@COMMIT", "two")]
+    ("ref", "version"),
+    [("", "three"), ("@v1", "one"), ("@two", "two"), ("@COMMIT", "two")],
+    ids=["default", "tag", "branch", "commit"],
 )
 def test_a_git_url_with_a_branch_a_tag_or_a_commit(
     repository: Path, tmp_path: Path, ref: str, version: str

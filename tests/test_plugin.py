@@ -69,7 +69,9 @@ def test_a_broken_plugin_does_not_break_poetry(tmp_path: Path, module: str) -> N
         assert "poetry-ml-plugin is off: ModuleNotFoundError" in done.stderr
 
 
-@pytest.mark.parametrize("words", [["train"], ["serve"], ["predict", "[]"]])
+@pytest.mark.parametrize(
+    "words", [["train"], ["serve"], ["predict", "[]"]], ids=["train", "serve", "predict"]
+)
 def test_a_verb_outside_an_ml_project_says_what_to_do(tmp_path: Path, words: list[str]) -> None:
     done = poetry("ml", *words, cwd=tmp_path, code=1)
     assert done.stderr.strip().count("\n") == 0
@@ -139,7 +141,7 @@ def test_a_fresh_poetry_takes_the_wheel_and_lets_it_go(
     assert "ml new" not in fresh("list")
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""], ids=["LF", "CRLF", "none"])
 def test_pyproject_is_amended_where_it_must_be_and_nowhere_else(tmp_path: Path, end: str) -> None:
     newline = end or "\n"
     before = f'# mine{newline}[tool.a]{newline}x = 1 # one{newline}[tool.b]{newline}y = "é"{end}'

@@ -133,6 +133,7 @@ def test_find_looks_upwards(tmp_path: Path) -> None:
         ("[tool.poetry-ml-plugin]\npackage = 'a; rm'\n", 'needs a line like package = "churn"'),
         ("tool.poetry-ml-plugin = 3\n", 'needs a line like package = "churn"'),
     ],
+    ids=["no project", "no table", "broken TOML", "empty table", "no package name", "no tables"],
 )
 def test_what_is_no_ml_project_is_told_what_to_do(
     tmp_path: Path, toml: str | None, said: str

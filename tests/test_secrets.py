@@ -192,6 +192,7 @@ def test_both_versions_of_vaults_store_are_read(
         ("secret/data/churn#pin", {"VAULT_TOKEN": ""}, "$VAULT_ROLE_ID and $VAULT_SECRET_ID"),
         ("secret/data/churn#pin", {"VAULT_ADDR": "http://127.0.0.1:9"}, "ConnectionError"),
     ],
+    ids=["unknown key", "no data in the path", "wrong token", "no token", "no Vault"],
 )
 def test_what_vault_does_not_give_is_one_sentence(
     extended: Churn, copy: Path, vault: Vault, reference: str, env: dict[str, str], said: str
@@ -205,7 +206,9 @@ def test_what_vault_does_not_give_is_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "role", [{"VAULT_TOKEN": "a"}, {"VAULT_ROLE_ID": "a", "VAULT_SECRET_ID": "b"}]
+    "role",
+    [{"VAULT_TOKEN": "a"}, {"VAULT_ROLE_ID": "a", "VAULT_SECRET_ID": "b"}],
+    ids=["token", "role"],
 )
 def test_what_is_not_vault_is_one_sentence(
     extended: Churn, copy: Path, role: dict[str, str]

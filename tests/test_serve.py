@@ -7,21 +7,24 @@ import signal
 import socket
 import sys
 import threading
-import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROWS, Churn, run
-from serving import service
+from serving import service, until
 
 SLOW = """
-import time
+import pathlib, time
 from churn import package
 from churn._runtime.service import ServeConfig
 from churn._runtime.server.supervisor import Supervisor
 class Slow:
     def predict(self, data):
-        time.sleep(data)
+        if data == "secret":
+            raise ValueError(data)
+        while not pathlib.Path(data).exists():
+            time.sleep(0.01)
         return data
 supervisor = Supervisor(package, Slow, lambda: ServeConfig(port=0, workers=2))
 supervisor.run(lambda url: print("Serving at", url, flush=True))
@@ -43,12 +46,13 @@ def test_http_answers_what_python_answers(churn: Churn) -> None:
     ("body", "status", "said"),
     [
         (b"{", 400, "truncated"),
-        (b'{"data": [{"island": "Dream", "sex": 1}]}', 400, "$.data[0].sex"),
+        (b'{"data": [{"island": "Dream", "sex": 1}]}', 400, "row 1, sex"),
         (b'{"data": [{"island": "Dream", "body_mass_g": 1e999}]}', 400, "out of range"),
-        (b'{"data": [{"island": "Dream", "body_mass_g": true}]}', 400, "$.data[0].body_mass_g"),
+        (b'{"data": [{"island": "Dream", "body_mass_g": true}]}', 400, "row 1, body_mass_g"),
         (b"\xff\xfe", 400, "malformed"),
         (b" " * 1_048_577, 413, ""),
     ],
+    ids=["truncated", "wrong type", "out of range", "boolean", "no UTF-8", "too long"],
 )
 def test_bad_input_is_a_4xx_that_names_the_place(
     churn: Churn, body: bytes, status: int, said: str
@@ -61,22 +65,25 @@ def test_bad_input_is_a_4xx_that_names_the_place(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_finishes_what_is_in_flight(churn: Churn, number: int) -> None:
+def test_a_signal_finishes_what_is_in_flight(churn: Churn, tmp_path: Path, number: int) -> None:
+    go = tmp_path / "go"  # what the model waits for
+    body = json.dumps({"data": str(go)}).encode()
     answers: list[Any] = []
     with service([churn.python, "-c", SLOW], churn.root) as running:
         threads = [
-            threading.Thread(
-                target=lambda: answers.append(running.post("/predict", b'{"data": 0.3}'))
-            )
+            threading.Thread(target=lambda: answers.append(running.post("/predict", body)))
             for _ in range(8)
         ]
         for thread in threads:
             thread.start()
-        time.sleep(0.5)
-        assert running.stop(number) == 0
+        until(lambda: running.unread() == [0] * 8)
+        running.process.send_signal(number)
+        assert answers == []
+        go.touch()
+        assert running.process.wait(timeout=60) == 0
         for thread in threads:
             thread.join()
-    assert answers == [(200, {"predictions": 0.3})] * 8
+    assert answers == [(200, {"predictions": str(go)})] * 8
 
 
 def test_a_raising_model_is_a_500_that_tells_nothing(churn: Churn) -> None:

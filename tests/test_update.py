@@ -267,7 +267,7 @@ def clone(root: Path, place: Path) -> Path:
     return place / "copy"
 
 
-@pytest.mark.parametrize("how", [squash, shallow, clone])
+@pytest.mark.parametrize("how", [squash, shallow, clone], ids=["squash", "shallow", "clone"])
 def test_the_history_is_not_needed(place: Path, how: Callable[[Path, Path], Path]) -> None:
     root = place / "churn"
     commit(root, {"guide.txt": edited(CHURN, 3, "mine")})

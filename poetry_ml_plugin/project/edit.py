@@ -6,7 +6,7 @@ import copy
 import difflib
 import itertools
 import re
-import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,6 @@ from tomlkit.items import Array
 
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import platforms
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class Inline(dict[str, Any]):

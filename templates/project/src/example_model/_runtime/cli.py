@@ -1,6 +1,5 @@
 """The command line: train, evaluate, predict, serve, verify."""
 
-import csv
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ import msgspec
 
 from . import evaluation
 from .config import Config
-from .errors import ProjectError
+from .errors import InvalidRow, ProjectError
+from .faults import InvalidRows
 from .manifest import Manifest
 from .package import Package
-from .signature import Schema
+from .signature import Schema, refusal
 from .tables import KINDS, SUFFIXES
 
 
@@ -124,14 +124,17 @@ def example(project: Project) -> None:
 @click.command()
 @click.argument("rows", required=False)
 @click.option("--example", is_flag=True, help="Predict the model's own example rows.")
+@click.option(
+    "--missing", multiple=True, metavar="COLUMN", help="A field that the table has no column for."
+)
 @click.pass_obj
-def predict(project: Project, rows: str | None, example: bool) -> None:
-    """Predict ROWS: JSON, a .json, .jsonl or .csv file, or - for standard input."""
+def predict(project: Project, rows: str | None, example: bool, missing: tuple[str, ...]) -> None:
+    """Predict ROWS: JSON, a .json, .jsonl, .csv or .parquet file, or - for standard input."""
     if bool(rows) == example:
         raise click.UsageError("Give rows to predict (JSON, a file, or -), or --example.")
     model = project.model()
     body, kind = _read(rows) if rows else _examples(model)
-    answer = _predict(model, body, kind)
+    answer = _predict(model, body, kind, missing)
     if kind == "application/json":
         answer = msgspec.json.format(answer) + b"\n"
     click.echo(answer, nl=False)
@@ -194,7 +197,7 @@ def _read(source: str) -> tuple[bytes, str]:
     except OSError as error:
         raise ProjectError(
             f"{source} cannot be read: {error.strerror}. "
-            "Give JSON rows, a .json, .jsonl or .csv file, or - for standard input."
+            "Give JSON rows, a .json, .jsonl, .csv or .parquet file, or - for standard input."
         ) from error
     looks_json = body.lstrip()[:1] in (b"[", b"{")
     return body, SUFFIXES.get(Path(source).suffix, "application/json" if looks_json else "text/csv")
@@ -203,12 +206,17 @@ def _read(source: str) -> tuple[bytes, str]:
 def _examples(model: Any) -> tuple[bytes, str]:
     if not (examples := getattr(model, "examples", None)):
         raise ProjectError("The model has no examples: give it real rows as Model.examples.")
-    return Schema.encode(examples), "application/json"
+    return Schema.encode(list(examples)), "application/json"
 
 
-def _predict(model: Any, body: bytes, kind: str) -> bytes:
+def _predict(model: Any, body: bytes, kind: str, missing: tuple[str, ...]) -> bytes:
+    if kind not in KINDS:
+        raise ProjectError("Parquet needs pyarrow. Run: poetry add pyarrow")
+    schema = Schema.of(model)
     try:
-        data, render = KINDS[kind](Schema.of(model), body)
-    except (msgspec.DecodeError, ValueError, csv.Error) as error:
+        rows, render = KINDS[kind](schema, body, missing)
+        return render(schema.bind(model.predict)(rows))
+    except InvalidRows as error:
         raise ProjectError(f"These rows do not fit the model: {error}") from error
-    return render(model.predict(data))
+    except InvalidRow as error:
+        raise ProjectError(f"The model refuses these rows: {refusal(error)}") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import formats, staging
+from . import estimators, formats, staging
 from .errors import ProjectError
 from .package import Package
 
@@ -32,6 +32,7 @@ class Artifact(msgspec.Struct):
     size: int  # bytes
     format: str = ""
     libraries: dict[str, str] = {}  # that made it, and their versions
+    needs: list[str] = []  # the distributions that loading it takes
     trusted: list[str] = []  # the names it may refer to, where its format can name code
 
 
@@ -64,14 +65,16 @@ class Manifest:
 
         Raises ProjectError where the value would not come back from that format as it is.
         """
-        kind = self._format(name)
-        try:
-            content = kind.dump(value)
-            trusted = kind.names(content) if kind.names else []
-        except ProjectError as error:
-            raise ProjectError(f"{name}: {error}") from error
-        libraries = formats.versions(kind, trusted, self.package.name)
-        entry = Artifact(_sha256(content), len(content), kind.name, libraries, trusted)
+        packed = formats.pack(name, value, self.package.name)
+        content = packed.content
+        entry = Artifact(
+            _sha256(content),
+            len(content),
+            packed.format,
+            packed.libraries,
+            packed.needs,
+            packed.trusted,
+        )
         record = self._known()
         record.artifacts[name] = entry
         staging.write_whole(self.folder / name, content)
@@ -87,7 +90,7 @@ class Manifest:
 
     def load(self, name: str) -> Any:
         """Read an artifact once, compare those bytes with the manifest, and only then interpret them."""
-        kind = self._format(name)
+        formats.format_of(name)
         entry = self.read().artifacts.get(name)
         if entry is None:
             raise ProjectError(f"{name} is not in {self.folder / MANIFEST}. {self._train()}")
@@ -99,16 +102,12 @@ class Manifest:
             raise ProjectError(f"{self.folder / name} {fault}")
         if fault := _other_versions(name, entry):
             raise ProjectError(f"{name}: {fault}")
-        try:
-            return kind.load(content, entry.trusted) if kind.names else kind.load(content)
-        except ProjectError as error:
-            raise ProjectError(f"{name}: {error}") from error
+        return formats.unpack(name, content, entry.trusted)
 
-    def load_model(self, stem: str) -> Any:
-        """What training kept of an estimator: ONNX, or skops. Either is asked with run(outputs, inputs)."""
-        if f"{stem}.skops" in self.read().artifacts:
-            return formats.Estimator(self.load(f"{stem}.skops"))
-        return self.load(f"{stem}.onnx")
+    def load_model(self, stem: str) -> estimators.Estimator:
+        """Load a saved estimator, whichever format it is in: it answers as scikit-learn's do."""
+        name = estimators.artifact(stem, self.read().artifacts)
+        return estimators.load(self.load(name))
 
     def read(self) -> Record:
         """Read the manifest. Raises ProjectError where there is none, or none that can be read."""
@@ -262,15 +261,6 @@ class Manifest:
         content = msgspec.json.encode(record, order="sorted")
         staging.write_whole(self.folder / MANIFEST, msgspec.json.format(content) + b"\n")
 
-    def _format(self, name: str) -> formats.Format:
-        try:
-            return formats.FORMATS[Path(name).suffix]
-        except KeyError:
-            raise ProjectError(
-                f"{name}: there is no format for this suffix, only for "
-                f"{', '.join(formats.FORMATS)}. Add yours to {self.package.name}.formats.FORMATS."
-            ) from None
-
     def _difference(self, content: bytes, entry: Artifact) -> str | None:
         """Say how the content of a file differs from what was saved, and what to do."""
         if _sha256(content) == entry.sha256:
@@ -321,7 +311,7 @@ def _pointer(content: bytes) -> str | None:
 def _other_versions(name: str, entry: Artifact) -> str | None:
     """Name the libraries that are not of the versions that an artifact needs, and how to get those."""
     kind = formats.FORMATS.get(Path(name).suffix)
-    differing = formats.unlike(entry.libraries) if kind and kind.names else []
+    differing = formats.unlike(entry.libraries) if kind and kind.modules else []
     wanted = [f"{library}=={version}" for library, version in entry.libraries.items()]
     return f"{'; '.join(differing)}. {formats.install(*wanted)}" if differing else None
 

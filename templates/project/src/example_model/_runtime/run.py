@@ -45,9 +45,14 @@ class Run:
         `features` are of held-out rows, on which what was saved is compared with the estimator.
         Raises ProjectError where neither format predicts the same.
         """
-        export = estimators.export(estimator, features, tolerance)
+        package = self._manifest.package.name
+        export = estimators.export(estimator, features, tolerance, package)
         self._manifest.save(f"{name}{export.suffix}", export.value)
-        print(export.summary)
+        if export.reason:
+            print(f"ONNX export failed ({export.reason}); saved with skops instead.")
+            print(f"Serving the model needs these packages: {', '.join(export.libraries)}.")
+        else:
+            print(f"The ONNX model predicts the same, within {export.difference:.0e}.")
 
     def judge(self, model: Any, held_out: Table, metrics: Metrics) -> None:
         """Set `metrics` of the model's predictions for held-out rows, and test that rows are independent.

@@ -42,11 +42,11 @@ class Service:
         info = about(name)
         number = info["version"]
         schema = Schema.of(model, settings.max_rows)
-        together = getattr(model, "batch", True) and schema.row is not None
+        together = getattr(model, "batch", True) and schema.is_batchable
         self.status = Status()
         self.metrics = Metrics(name, number)
         self.batcher = Batcher(
-            model.predict,
+            schema.bind(model.predict),
             settings.max_batch if together else 1,
             settings.max_rows,
             self.metrics.batch,
@@ -79,8 +79,6 @@ class Service:
     def predict(self, data: Any) -> Any:
         """The model's answers, in a batch with those for others who ask at this moment."""
         answers = self.batcher.predict(data)
-        if hasattr(answers, "tolist"):
-            answers = answers.tolist()
         self.metrics.predictions(answers)
         return answers
 

@@ -5,14 +5,19 @@ Source: https://github.com/kserve/open-inference-protocol (specification/protoco
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import falcon
 import msgspec
 from msgspec import Meta
 
-from ..signature import Schema, Tensor, tensors
-from .resources import Status, fixed, invalid_is_400, read
+from .. import pieces
+from ..exchange import record_rows
+from ..faults import suggestion
+from ..fields import fields, kind_of, peel
+from ..pieces import Piece
+from ..signature import Schema
+from .resources import Status, fixed, invalid_is_400, read, refusal_is_400
 
 
 def _integers(low: int, high: int) -> Any:
@@ -29,6 +34,21 @@ KINDS: dict[str, Any] = {
     **{f"FP{bits}": list[float | None] for bits in (16, 32, 64)},
     "BYTES": list[str | None],
 }
+
+
+DATATYPES = {
+    "bool": "BOOL",
+    "int": "INT64",
+    "float": "FP64",
+}  # others are BYTES, as JSON if need be
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """What the protocol says of an input or an output; -1 is any length."""
+
+    name: str
+    datatype: str
+    shape: list[int]
 
 
 class Input(msgspec.Struct):
@@ -65,8 +85,10 @@ class Protocol:
     ) -> None:
         self._name, self._version = name, version
         self._schema, self._predict, self._status = schema, predict, status
-        self._inputs = tensors(schema.row, "input")
+        row = Any if schema.row is None else schema.row
+        self._inputs = tensors(row, "input")
         self._outputs = tensors(schema.answer, "output")
+        self._lists = {tensor.name for tensor in self._inputs if len(tensor.shape) > 1}
         self._decoder = msgspec.json.Decoder(Request)
 
     def routes(self) -> dict[str, Any]:
@@ -97,8 +119,10 @@ class Protocol:
         with invalid_is_400():
             asked = self._decoder.decode(body)
             wanted = self._wanted(asked.outputs)
-            data = self._schema.convert(self._rows(asked.inputs))
-        outputs = _outputs(self._predict(data), wanted)
+            rows = self._rows(asked.inputs)
+        with refusal_is_400():
+            answers = self._predict(rows)
+        outputs = _outputs(self._schema.answers(rows, answers), wanted)
         answer = {"model_name": self._name, "model_version": self._version, "outputs": outputs}
         if asked.id is not None:
             answer["id"] = asked.id
@@ -111,26 +135,82 @@ class Protocol:
                 raise ValueError(f"There is no output {output.name!r}, only {', '.join(named)}.")
         return [named[output.name] for output in outputs] or self._outputs
 
-    def _rows(self, inputs: list[Input]) -> list[Any]:
-        if not self._schema.fields:
-            if len(inputs) != 1:
-                raise ValueError("Send one input.")
-            return _nested(_flat(inputs[0]), inputs[0].shape)
-        columns = {}
-        for tensor in inputs:
-            if tensor.name not in self._schema.fields or tensor.name in columns:
-                raise ValueError(f"Input {tensor.name!r} is no field of a row, or comes twice.")
-            columns[tensor.name] = self._column(tensor)
-        if len({len(values) for values in columns.values()}) != 1:
-            raise ValueError("The inputs have different numbers of rows.")
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    def _rows(self, inputs: list[Input]) -> Any:
+        """The rows that these tensors hold. Raises ValueError, InvalidRows among them."""
+        if self._schema.fields:
+            return self._records(inputs)
+        loosely = self._schema.row is None or peel(self._schema.row).nullable
+        if len(inputs) == 1 and not (
+            loosely and inputs[0].name != "input" and _is_column(inputs[0])
+        ):
+            return self._schema.convert(_nested(_flat(inputs[0]), inputs[0].shape))
+        columns = {tensor.name: _column(tensor, nested=False) for tensor in inputs}
+        if not loosely:
+            raise ValueError("Send one input.")
+        return self._schema.convert(_transposed(inputs, columns))
 
-    def _column(self, tensor: Input) -> list[Any]:
-        if tensor.name in self._schema.lists:
-            return _nested(_flat(tensor), tensor.shape)
-        if math.prod(tensor.shape[1:]) != 1:
-            raise ValueError(f"Input {tensor.name!r} must have the shape [rows] or [rows, 1].")
-        return _flat(tensor)
+    def _records(self, inputs: list[Input]) -> Any:
+        known = {field.key: field for field in self._schema.fields}
+        columns: dict[str, list[Any]] = {}
+        for tensor in inputs:
+            name = tensor.name
+            if name not in known or name in columns:
+                raise ValueError(
+                    f"Input {name!r} is no field of a row, or comes twice{suggestion(name, known)}"
+                )
+            cells = _column(tensor, nested=name in self._lists)
+            is_json = known[name].kind.base == "json" and tensor.datatype == "BYTES"
+            columns[name] = [_parsed(cell) for cell in cells] if is_json else cells
+        _same_length(columns)
+        number = len(next(iter(columns.values())))
+        self._schema.check_number(number)
+        piece = Piece(columns, range(1, number + 1), text=False, partial=True)
+        return record_rows(self._schema.row, pieces.complete(piece, self._schema.fields)[0])
+
+
+def tensors(kind: Any, alone: str) -> list[Tensor]:
+    """The tensors of a row or an answer: one a field, or one in all where there are no fields."""
+    found = fields(kind)
+    if found:
+        return [Tensor(field.key, *_datatype(field.type)) for field in found]
+    return [Tensor(alone, *_datatype(kind))]
+
+
+def _datatype(hint: Any) -> tuple[str, list[int]]:
+    options, kind = peel(hint).options, kind_of(hint)
+    if len(options) == 1 and get_origin(options[0]) in (list, dict) and get_args(options[0]):
+        datatype, shape = _datatype(get_args(options[0])[-1])
+        return datatype, [*shape, -1]
+    return DATATYPES.get(kind.base, "FP64" if kind.base == "any" else "BYTES"), [-1]
+
+
+def _is_column(tensor: Input) -> bool:
+    return math.prod(tensor.shape[1:]) == 1
+
+
+def _column(tensor: Input, nested: bool) -> list[Any]:
+    if nested:
+        return _nested(_flat(tensor), tensor.shape)
+    if not _is_column(tensor):
+        raise ValueError(f"Input {tensor.name!r} must have the shape [rows] or [rows, 1].")
+    return _flat(tensor)
+
+
+def _transposed(inputs: list[Input], columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    if len(columns) != len(inputs):
+        raise ValueError("An input comes twice.")
+    _same_length(columns)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _same_length(columns: dict[str, list[Any]]) -> None:
+    if len({len(values) for values in columns.values()}) != 1:
+        raise ValueError("The inputs have different numbers of rows.")
+
+
+def _parsed(cell: str | None) -> Any:
+    """A value that a tensor of BYTES holds as JSON."""
+    return None if cell is None else msgspec.json.decode(cell)
 
 
 def _flat(tensor: Input) -> list[Any]:
@@ -162,9 +242,10 @@ def _nested(values: list[Any], shape: list[int]) -> list[Any]:
 def _outputs(answers: Any, wanted: list[Tensor]) -> list[dict[str, Any]]:
     outputs = []
     for tensor in wanted:
-        is_struct = answers and isinstance(answers[0], msgspec.Struct)
-        values = [getattr(a, tensor.name) for a in answers] if is_struct else answers
-        outputs.append(_output(tensor, msgspec.to_builtins(values)))
+        named = answers and isinstance(answers, list) and isinstance(answers[0], dict)
+        named = named and tensor.name in answers[0]
+        values = [answer[tensor.name] for answer in answers] if named else answers
+        outputs.append(_output(tensor, values if isinstance(values, list) else [values]))
     return outputs
 
 
