@@ -57,6 +57,13 @@ def refused(path: Path, target: str | None = "y", **choices: Any) -> str:
     return said
 
 
+def run(text: str) -> dict[str, Any]:
+    """What the code of a schema defines."""
+    space: dict[str, Any] = {"__name__": __name__}
+    exec(compile(text, "schema.py", "exec", dont_inherit=True), space)
+    return space
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "table.csv"
@@ -408,8 +415,7 @@ def test_a_schema_is_code_that_says_what_the_columns_hold(path: Path) -> None:
         "since": [f"2024-01-{n % 28 + 1:02}" for n in range(200)],
     }
     text = module("schema_writer").schema(profile(table(path, columns)))
-    space: dict[str, Any] = {}
-    exec(text, space)
+    space = run(text)
     assert space["TARGET"] == "y"
     assert list(space["Row"].__annotations__) == ["fixed_acidity", "plan", "seats", "since"]
     assert '"free",  # 67' in text
@@ -432,8 +438,7 @@ def test_words_and_names_of_any_kind_become_valid_code(path: Path) -> None:
         for n in range(300):
             writer.writerow([ODD[n % 2], *("x" + ODD[(n * 7 + k) % len(ODD)] for k in range(len(names)))])
     text = module("schema_writer").schema(profile(path))
-    space: dict[str, Any] = {}
-    exec(text, space)
+    space = run(text)
     import msgspec
 
     assert [f.encode_name for f in msgspec.structs.fields(space["Row"])] == names

@@ -1,8 +1,8 @@
 """Write models/schema.py and data.py from a profile: code that one would have written by hand."""
 
+import ast
 import datetime
 import hashlib
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,21 +66,21 @@ def _schema(profile: Profile, target: Column) -> Iterator[str]:
 
 
 def _imports(body: str) -> Iterator[str]:
-    def used(*names: str) -> str:
-        return ", ".join(name for name in names if re.search(rf"(?<![\w.\"'#]){name}[\[( |]", body))
-
-    times = ", ".join(
-        name
-        for name in ("date", "datetime")
-        if re.search(rf"(: |\[|= |, |\(){name}(\[|\(|,| \||$)", body, re.MULTILINE)
-    )
-    if times:
-        yield f"from datetime import {times}"
-    if typing := used("Annotated", "Literal"):
-        yield f"from typing import {typing}"
-    yield "\nimport msgspec" if times or typing else "import msgspec"
-    if parts := used("Meta", "field"):
-        yield f"from msgspec import {parts}"
+    used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+    modules = {
+        "datetime": ("date", "datetime"),
+        "typing": ("Annotated", "Literal"),
+        "msgspec": ("Meta", "field"),
+    }
+    lines = {
+        module: f"from {module} import {', '.join(name for name in names if name in used)}"
+        for module, names in modules.items()
+        if used.intersection(names)
+    }
+    yield from (lines[module] for module in ("datetime", "typing") if module in lines)
+    yield ""
+    yield "import msgspec"
+    yield from (lines[module] for module in ("msgspec",) if module in lines)
     yield ""
 
 
