@@ -183,7 +183,9 @@ def test_a_column_that_gives_the_target_away_is_warned_of_and_kept(path: Path) -
     table(path, {"x": [n % 3 for n in range(300)], "z": [n * 7 % 50 for n in range(300)]})
     found = profile(path)
     assert [c.name for c in found.fields] == ["x", "z"]
-    assert any(warning.startswith("x: it predicts the target by itself") for warning in found.warnings)
+    assert any(
+        warning.startswith("x: it predicts the target by itself") for warning in found.warnings
+    )
     assert not any(warning.startswith("z:") for warning in found.warnings)
 
 
@@ -213,7 +215,9 @@ def test_names_that_would_be_alike_differ() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"], ids=["comma", "semicolon", "tab", "bar"])
+@pytest.mark.parametrize(
+    "delimiter", [",", ";", "\t", "|"], ids=["comma", "semicolon", "tab", "bar"]
+)
 def test_every_encoding_and_delimiter_is_read(encoding: str, delimiter: str, path: Path) -> None:
     table(path, {"größe": [n / 2 for n in FORTY], "stadt": ["Köln", "Zürich"] * 20}, delimiter)
     path.write_bytes(path.read_text("utf-8").encode(encoding))
@@ -265,7 +269,14 @@ def test_json_lines_have_the_types_that_they_have(tmp_path: Path) -> None:
     path.write_text("\n".join(lines))
     found = profile(path)
     kinds = {c.name: c.kind for c in found.columns}
-    assert kinds == {"y": "bool", "n": "int", "f": "float", "code": "word", "l": "nested", "m": "int"}
+    assert kinds == {
+        "y": "bool",
+        "n": "int",
+        "f": "float",
+        "code": "word",
+        "l": "nested",
+        "m": "int",
+    }
     assert [c.name for c in found.left_out] == ["l", "m"]
 
 
@@ -285,7 +296,9 @@ def test_parquet_has_the_types_that_it_has(tmp_path: Path) -> None:
     kinds = {c.name: c.kind for c in profile(path).columns}
     assert kinds == {"y": "bool", "n": "int", "day": "date", "word": "word"}
     path.write_bytes(path.read_bytes()[:-100])
-    assert refused(path).startswith("rows.parquet is no Parquet file that can be read, or a part of one")
+    assert refused(path).startswith(
+        "rows.parquet is no Parquet file that can be read, or a part of one"
+    )
 
 
 def test_excel_is_read_where_openpyxl_is(tmp_path: Path) -> None:
@@ -315,7 +328,10 @@ REFUSED = {
         "male,yes\nfemale,no\nmale,yes\n" * 9,
         'table.csv has no header: its first line is "male, yes".',
     ),
-    "ragged": ("x,y\n" + "1,a\n" * 15 + "1,2,3\n", "table.csv, line 17, has 3 cells, the header has 2."),
+    "ragged": (
+        "x,y\n" + "1,a\n" * 15 + "1,2,3\n",
+        "table.csv, line 17, has 3 cells, the header has 2.",
+    ),
     "an open quote": ("x,y\n" + "1,a\n" * 15 + '1,"b\n' * 1, "a quote is not closed"),
     "zero bytes": ("x,y\n1,\0\n", "table.csv is no text: it has zero bytes."),
     "an LFS pointer": ("version https://git-lfs.github.com/spec/v1\n", "Run: git lfs pull"),
@@ -345,7 +361,10 @@ def test_a_target_that_is_no_column_has_the_nearest_named(path: Path) -> None:
 
 def test_a_target_with_one_value_is_refused(path: Path) -> None:
     table(path, {"t": ["a"] * 40, "x": [n / 2 for n in FORTY]})
-    assert refused(path, "t") == "table.csv, t: the target has one value, so there is nothing to learn."
+    assert (
+        refused(path, "t")
+        == "table.csv, t: the target has one value, so there is nothing to learn."
+    )
 
 
 def test_a_target_of_too_many_words_is_refused(path: Path) -> None:
@@ -374,7 +393,9 @@ def test_a_column_of_mixed_types_is_refused_with_the_line_of_the_first_odd_cell(
 
 
 def test_many_different_words_are_one_column_of_words(path: Path) -> None:
-    table(path, {"x": [f"w{n % 49_999}" for n in range(50_000)], "z": [n / 2 for n in range(50_000)]})
+    table(
+        path, {"x": [f"w{n % 49_999}" for n in range(50_000)], "z": [n / 2 for n in range(50_000)]}
+    )
     assert profile(path).columns[1].kind == "word"
 
 
@@ -397,7 +418,10 @@ def test_the_task_follows_from_the_target(name: str, path: Path) -> None:
 def test_the_same_file_gives_the_same_schema(path: Path) -> None:
     rng = random.Random(0)
     words = ["".join(rng.choices(string.ascii_letters, k=3)) for _ in range(30)]
-    columns = {"x": [rng.choice(words) for _ in range(400)], "z": [rng.random() for _ in range(400)]}
+    columns = {
+        "x": [rng.choice(words) for _ in range(400)],
+        "z": [rng.random() for _ in range(400)],
+    }
     table(path, columns)
     write = module("schema_writer")
     first = write.schema(profile(path)), write.data(profile(path))
@@ -425,7 +449,18 @@ def test_a_schema_is_code_that_says_what_the_columns_hold(path: Path) -> None:
     assert len(space["EXAMPLES"]) == 2
 
 
-ODD = ['a"b', "a'b", "back\\slash", "new\nline", "{brace}", "percent %s", "ünï", "💥", '"""', "a'\"b"]
+ODD = [
+    'a"b',
+    "a'b",
+    "back\\slash",
+    "new\nline",
+    "{brace}",
+    "percent %s",
+    "ünï",
+    "💥",
+    '"""',
+    "a'\"b",
+]
 
 
 def test_words_and_names_of_any_kind_become_valid_code(path: Path) -> None:
@@ -436,7 +471,9 @@ def test_words_and_names_of_any_kind_become_valid_code(path: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["y", *names])
         for n in range(300):
-            writer.writerow([ODD[n % 2], *("x" + ODD[(n * 7 + k) % len(ODD)] for k in range(len(names)))])
+            writer.writerow(
+                [ODD[n % 2], *("x" + ODD[(n * 7 + k) % len(ODD)] for k in range(len(names)))]
+            )
     text = module("schema_writer").schema(profile(path))
     space = run(text)
     import msgspec

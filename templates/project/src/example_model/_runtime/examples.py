@@ -85,7 +85,9 @@ def _is_there(row: tuple[Any, ...], columns: "list[Column]", gathering: "Gatheri
             same = gathered.values == given
         else:
             shown = str(given).lower() if isinstance(given, bool) else str(given)
-            same = np.array([cell is not None and cell.lower() == shown.lower() for cell in gathered.values])
+            same = np.array(
+                [cell is not None and cell.lower() == shown.lower() for cell in gathered.values]
+            )
         alike = same if alike is None else alike & same
         if not alike.any():
             return False

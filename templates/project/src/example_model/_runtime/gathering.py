@@ -15,7 +15,20 @@ from .dialect import PIECE, Cells, Dialect, Source, _pattern
 
 ABSENT = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null")
 """Words that stand for a missing value wherever they are met."""
-ABSENT_AMONG_NUMBERS = (*ABSENT, "None", "none", "na", "Null", "?", "-", "--", ".", "..", "*", "#NULL!")
+ABSENT_AMONG_NUMBERS = (
+    *ABSENT,
+    "None",
+    "none",
+    "na",
+    "Null",
+    "?",
+    "-",
+    "--",
+    ".",
+    "..",
+    "*",
+    "#NULL!",
+)
 """Words that do so in a column of numbers or dates."""
 
 _NOT_PLAIN = re.compile(r"[^0-9.eE+\-\n]")
@@ -162,7 +175,9 @@ def gather(source: Source, names: Iterable[str] | None = None) -> Gathering:
     """Read all rows of a file. Columns in which text is met after numbers are read again as text."""
     columns = {name: Gathered(name, source.dialect) for name in names or source.header}
     lines = _fill(source, columns)
-    mixed = [name for name, column in columns.items() if column.some_numbers and not column.all_numbers]
+    mixed = [
+        name for name, column in columns.items() if column.some_numbers and not column.all_numbers
+    ]
     if mixed:
         again = {name: Gathered(name, source.dialect, keep_text=True) for name in mixed}
         _fill(source, again)

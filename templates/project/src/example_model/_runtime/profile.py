@@ -1,7 +1,6 @@
 """What the columns of a file hold: the kinds, ranges and roles that a schema is written from."""
 
 import datetime
-import difflib
 import itertools
 import keyword
 import re
@@ -15,15 +14,17 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from .delimited import check_header, no_column
 from .dialect import PLAIN, Dialect, Source, as_iso
 from .errors import ProjectError
 from .gathering import ABSENT, Gathered, Gathering, gather
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
 FEWEST_ROWS = 10
-MOST_COLUMNS = 1_000
 MOST_CLASSES = 100
-MOST_WHOLE_CLASSES = 10  # different whole numbers that are taken for classes, unless a task is given
+MOST_WHOLE_CLASSES = (
+    10  # different whole numbers that are taken for classes, unless a task is given
+)
 MOST_CHOICES = 20  # words of a Literal
 CHOICE_ROWS = 10  # rows for each word of a Literal, on average
 ID_LENGTH = 40  # characters of a text that may be an identifier
@@ -132,26 +133,10 @@ def profile(path: Path, choices: Choices = Choices(), dialect: Dialect | None = 
 
 
 def _check_header(source: Source, choices: Choices) -> None:
-    header = source.header
-    if len(header) > MOST_COLUMNS:
-        raise source.error(
-            f"has {len(header):,} columns, and at most {MOST_COLUMNS:,} are taken. "
-            "Keep those that the target may depend on"
-        )
-    if len(header) < 2:
-        raise source.error("has one column. A target and a column to predict it from are needed")
-    for name in (*([choices.target] if choices.target is not None else []), *choices.text):
-        if name not in header:
-            raise ProjectError(no_column(name, header, source.path.name))
-
-
-def no_column(name: str, header: Sequence[str], source: str) -> str:
-    """Say that a file has no such column, and which is the nearest."""
-    folded = {column.casefold().strip(): column for column in header}
-    near = difflib.get_close_matches(name.casefold().strip(), folded, 1, 0.6)
-    listed = ", ".join(header[:30]) + (", …" if len(header) > 30 else "")
-    hint = f'Did you mean "{folded[near[0]]}"?' if near else f"It has: {listed}."
-    return " ".join(f'{source} has no column "{name}". {hint}'.split())
+    check_header(source.path.name, source.header, choices.target)
+    for name in choices.text:
+        if name not in source.header:
+            raise ProjectError(no_column(name, source.header, source.path.name))
 
 
 def _columns(gathering: Gathering, choices: Choices) -> tuple[list[Column], tuple[str, ...]]:
@@ -351,7 +336,9 @@ def _day_or_month(
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII
 )
-_NEARLY = re.compile(r"\d{4}-\d\d?-\d\d?(?:[T ]\d\d?:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?")
+_NEARLY = re.compile(
+    r"\d{4}-\d\d?-\d\d?(?:[T ]\d\d?:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
+)
 
 
 def _as_date(word: str, form: str) -> str | None:
@@ -406,7 +393,9 @@ def _check_mixed(gathering: Gathering, column: Gathered, counts: Counter[str]) -
         raise _mixed(gathering, column, next(iter(odd)), "a number", total - others)
 
 
-def _mixed(gathering: Gathering, column: Gathered, value: str, noun: str, others: int) -> ProjectError:
+def _mixed(
+    gathering: Gathering, column: Gathered, value: str, noun: str, others: int
+) -> ProjectError:
     line = gathering.line_numbers[column.values.index(value)]
     place = f", {'row' if gathering.source.path.suffix == '.parquet' else 'line'} {line}"
     return gathering.source.error(
@@ -455,7 +444,9 @@ def _useless(column: Column, rows: int, relevance: float | None) -> str:
 def _tells(column: Column, known: int, relevance: float | None) -> bool:
     """Whether whole numbers that are all different measure something nonetheless."""
     running = column.high - column.low < 1.05 * known
-    called = re.search(r"(?i)(?:^|[^a-z])(?:id|ids|key|no|nr|number|index|row|code)$|Id$|ID$", column.name)
+    called = re.search(
+        r"(?i)(?:^|[^a-z])(?:id|ids|key|no|nr|number|index|row|code)$|Id$|ID$", column.name
+    )
     return relevance is not None and relevance >= 0.25 and not running and not called
 
 
@@ -483,7 +474,8 @@ def _with_target(
             _keep(column, known)
         gathering.lines = [gathering.line_numbers[known]]
         columns = [
-            target if c.name == target.name else _again(gathering, c, missing, choices) for c in columns
+            target if c.name == target.name else _again(gathering, c, missing, choices)
+            for c in columns
         ]
     else:
         columns = [target if c.name == target.name else c for c in columns]
@@ -493,10 +485,10 @@ def _with_target(
         for c in columns
     ]
     if target.name == "probabilities":
-        raise source.error('has a target called "probabilities", as the answer has: rename the column')
-    result = Profile(
-        source.path, rows, tuple(columns), target, task, dialect, missing, without
-    )
+        raise source.error(
+            'has a target called "probabilities", as the answer has: rename the column'
+        )
+    result = Profile(source.path, rows, tuple(columns), target, task, dialect, missing, without)
     if not result.fields:
         reasons = "; ".join(f"{c.name}: {c.left_out}" for c in result.left_out[:5])
         raise source.error(f"has no column to predict {target.name} from ({reasons})")
@@ -522,9 +514,7 @@ def _keep(column: Gathered, kept: Any) -> None:
     vars(column).pop("values", None)
 
 
-def _again(
-    gathering: Gathering, old: Column, missing: Collection[str], choices: Choices
-) -> Column:
+def _again(gathering: Gathering, old: Column, missing: Collection[str], choices: Choices) -> Column:
     return _column(gathering, gathering.columns[old.name], old.field, missing, choices)
 
 
@@ -544,7 +534,9 @@ def _task(source: Source, target: Column, rows: int, wanted: str | None) -> str:
             name,
         )
     is_number = target.kind in ("int", "float")
-    whole = target.kind == "int" or (is_number and bool(target.order) and type(target.order[0]) is int)
+    whole = target.kind == "int" or (
+        is_number and bool(target.order) and type(target.order[0]) is int
+    )
     if wanted is None:
         few = whole and target.distinct <= MOST_WHOLE_CLASSES and rows >= 3 * target.distinct
         task = CLASSIFICATION if not is_number or few else REGRESSION

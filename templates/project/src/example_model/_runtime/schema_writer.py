@@ -43,7 +43,15 @@ def _digest(text: str) -> str:
 
 def formatted(text: str) -> str:
     """Return the code as ruff lays it out, where it is installed."""
-    words = ["format", "--isolated", "--line-length", str(WIDTH), "--stdin-filename", "code.py", "-"]
+    words = [
+        "format",
+        "--isolated",
+        "--line-length",
+        str(WIDTH),
+        "--stdin-filename",
+        "code.py",
+        "-",
+    ]
     try:
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *words], input=text.encode(), capture_output=True
@@ -58,7 +66,12 @@ def _schema(profile: Profile, target: Column) -> Iterator[str]:
     yield f'"""The rows that the model predicts, and its predictions. This file is yours.\n\nInferred from {name}.'
     yield "What is said here is said nowhere else: requests, tables, the training's columns, the service's"
     yield 'documentation and its page all follow from these annotations.\n"""\n'
-    body = [*_row(profile), *_prediction(profile, target), *_text_fields(profile), *_examples(profile)]
+    body = [
+        *_row(profile),
+        *_prediction(profile, target),
+        *_text_fields(profile),
+        *_examples(profile),
+    ]
     yield from _imports("\n".join(body))
     yield f"TARGET = {quoted(target.name)}"
     yield '"""The column to predict, in the data and in Prediction."""\n\n'
@@ -209,7 +222,16 @@ def _data(profile: Profile) -> Iterator[str]:
 
 
 def _differences(profile: Profile) -> Iterator[str]:
-    for name in ("encoding", "delimiter", "decimal", "thousands", "loose", "dates", "whole", "partial"):
+    for name in (
+        "encoding",
+        "delimiter",
+        "decimal",
+        "thousands",
+        "loose",
+        "dates",
+        "whole",
+        "partial",
+    ):
         value = getattr(profile.dialect, name)
         if value != getattr(PLAIN, name):
             yield f"{name}={code(value)}"
