@@ -15,6 +15,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
@@ -124,6 +125,8 @@ def one_hot(words: list[str]) -> OneHotEncoder:
 def encoded(target: Any, seed: int) -> Callable[[list[str]], Any]:
     """Return an encoder of words: a column each where they are few, else what the target is with each."""
     several = is_classes(target) and len(np.unique(target)) > 2
+    kind = StratifiedKFold if is_classes(target) else KFold
+    folds = kind(5, shuffle=True, random_state=seed)
 
     def encoder(words: list[str]) -> Any:
         if len(words) <= FEW:
@@ -132,6 +135,6 @@ def encoded(target: Any, seed: int) -> Callable[[list[str]], Any]:
             return OrdinalEncoder(
                 categories=[words], handle_unknown="use_encoded_value", unknown_value=-1
             )
-        return TargetEncoder(categories=[words], random_state=seed)
+        return TargetEncoder(categories=[words], cv=folds)
 
     return encoder

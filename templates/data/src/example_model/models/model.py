@@ -4,8 +4,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import Columns, manifest, to_columns, to_rows
-from .schema import EXAMPLES, TARGET, TEXT, Prediction, Row
+from .. import Columns, fields_of, manifest, to_columns, to_rows
+from .schema import EXAMPLES, TARGET, Prediction, Row
+
+FLAGS = {field.key for field in fields_of(Row) if field.kind.base == "bool"}
+"""Fields that are true, false or missing: numbers to an estimator."""
 
 
 class Model:
@@ -50,22 +53,18 @@ def name(label: Any) -> str:
 def features(columns: Columns) -> Columns:
     """Prepare columns for the estimator: the only preparation outside it, in training and in service.
 
-    Numbers, and the parts of dates, become float32, as ONNX computes with; words stay words.
+    Numbers, and the parts of dates, become float32, as ONNX computes with; a missing word is empty.
     """
     prepared: Columns = {}
     for key, column in columns.items():
         if column.dtype.kind == "M":
             prepared |= {f"{key} {part}": values for part, values in parts(column).items()}
-        elif key in TEXT or is_words(column):
-            prepared[key] = np.where(np.equal(column, None), "", column)
+        elif column.dtype == object and key not in FLAGS:
+            words = ["" if word is None else str(word) for word in column]
+            prepared[key] = np.array(words, dtype=object)
         else:
             prepared[key] = column.astype(np.float64).astype(np.float32)
     return prepared
-
-
-def is_words(column: Any) -> bool:
-    """Whether a column holds text, and not numbers or true, false and None."""
-    return column.dtype == object and not all(v is None or isinstance(v, bool) for v in column)
 
 
 def parts(dates: Any) -> Columns:

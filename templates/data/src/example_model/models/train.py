@@ -20,7 +20,7 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from .. import Columns, ProjectError, Table, data, describe, manifest
+from .. import Columns, ProjectError, Table, data, manifest
 from .candidates import CANDIDATES, is_classes
 from .model import Model, features
 from .schema import TARGET
@@ -56,7 +56,7 @@ def train(settings: TrainConfig) -> None:
     with manifest.run(settings, data=[training.source]) as run:
         run.save_estimator("model", estimator, features(held_out.columns), settings.tolerance)
         manifest.save("decision.json", {"threshold": threshold})
-        manifest.save("profile.json", describe(training))
+        run.describe(training)
         run.judge(Model(), held_out, metrics)
         run.metrics |= record
 

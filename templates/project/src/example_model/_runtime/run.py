@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import config, estimators, evaluation, independence, sources
+from . import config, estimators, evaluation, independence, readme, shift, sources
 from .columns import Columns
 from .manifest import file_digest
 from .tables import Table
@@ -70,6 +70,10 @@ class Run:
                 "each request by itself."
             )
 
+    def describe(self, training: Table) -> None:
+        """Save the ranges and shares of the training rows' columns, for `schema --check` to compare with."""
+        self._manifest.save("profile.json", shift.describe(training))
+
     def facts(self) -> dict[str, Any]:
         """The record of the run: commit, data, code, configuration, seed, metrics, versions, time."""
         return {
@@ -90,6 +94,8 @@ class Run:
         """Print the metrics, once they are in place."""
         if self.metrics:
             print(evaluation.summary(self.metrics))
+            if self._root is not None:
+                readme.renew_metrics(self._root, evaluation.plain(self.metrics))
         print("Metrics are in reports/metrics.json and in the manifest.")
 
     @property
