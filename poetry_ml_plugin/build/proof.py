@@ -19,7 +19,7 @@ SECONDS = 300
 
 # Runs in the project's own Python: imports what serving imports from the unpacked wheel, and nothing of
 # what only development installs. It makes no Model: what a model loads is the manifest's business.
-SCRIPT = """
+SCRIPT = '''
 import importlib, importlib.metadata, json, pkgutil, re, sys, traceback
 
 asked = json.load(sys.stdin)
@@ -79,7 +79,7 @@ for name in modules():
         })
         break
 json.dump(failed, sys.stdout)
-"""
+'''
 
 # Machinery that a training alone imports, or an extra.
 NOT_SERVED = ("run", "onnx", "vault", "grpc", "reload", "reloader", "profile", "schema_writer")

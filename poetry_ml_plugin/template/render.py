@@ -157,7 +157,9 @@ def _readme(content: bytes, stood: str, description: str, python: str) -> bytes:
     for n, line in enumerate(lines if stood and description else []):
         if line.strip() == stood.encode():
             lines[n] = line.replace(stood.encode(), description.encode())
-    return re.sub(rb"Python 3\.\d+ or newer", b"Python %s or newer" % python.encode(), b"".join(lines))
+    return re.sub(
+        rb"Python 3\.\d+ or newer", b"Python %s or newer" % python.encode(), b"".join(lines)
+    )
 
 
 def _pythons(own: TOMLDocument, python: str) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from . import package
-from ._runtime import cli
+from ._runtime import cli, evaluation
 
 
 def load_model() -> Any:
@@ -12,11 +12,11 @@ def load_model() -> Any:
     return Model()
 
 
-def load_training() -> cli.Training:
+def load_training() -> evaluation.Training:
     from . import data
     from .models import train
 
-    return cli.Training(train, data)
+    return evaluation.Training(train, data)
 
 
 def app(**settings: Any) -> Any:

@@ -5,9 +5,6 @@ from pathlib import Path
 from . import Table, package, tables
 from .models.schema import TARGET, Prediction, Row
 
-MISSING = ("NA",)
-"""Words that stand for a missing value in this data, besides an empty cell."""
-
 
 def path(name: str) -> Path:
     """Return the path of a file below data/. Raises ProjectError where there is no data/."""
@@ -19,4 +16,4 @@ def read(name: str) -> Table:
 
     Raises ProjectError that names the file, and the row and column where one does not fit.
     """
-    return tables.read(path(name), Row, target=TARGET, answer=Prediction, missing=MISSING)
+    return tables.read(path(name), Row, target=TARGET, answer=Prediction)

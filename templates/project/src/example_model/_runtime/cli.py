@@ -12,19 +12,12 @@ import msgspec
 from . import evaluation
 from .config import Config
 from .errors import InvalidRow, ProjectError
+from .evaluation import Training
 from .faults import InvalidRows
 from .manifest import Manifest
 from .package import Package
 from .signature import Schema, refusal
 from .tables import KINDS, SUFFIXES
-
-
-@dataclass(frozen=True)
-class Training:
-    """The modules that train a model: `train` with TrainConfig, train, split and metrics; `data` with read."""
-
-    train: Any
-    data: Any
 
 
 @dataclass(frozen=True)
@@ -108,8 +101,8 @@ def train(project: Project, overrides: dict[str, str]) -> None:
 @click.pass_obj
 def evaluate(project: Project, data: str | None, overrides: dict[str, str]) -> None:
     """Evaluate the saved model on the rows held out of its training, or on other data."""
-    manifest, trainer = project.manifest, project.training()
-    for line in evaluation.evaluate(manifest, project.model(), trainer, data, overrides):
+    manifest, training = project.manifest, project.training()
+    for line in evaluation.evaluate(manifest, project.model(), training, data, overrides):
         click.echo(line, err=line.startswith("Warning"))
 
 

@@ -93,7 +93,7 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except yaml.MarkedYAMLError as error:  # whose own words repeat the line, and what stands there
-        line = error.problem_mark.line + 1
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = re.sub(r" '[^'<]{3,}'", "", str(error.problem))
         raise ProjectError(f"{path} cannot be read: line {line}: {problem}.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

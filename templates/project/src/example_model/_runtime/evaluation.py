@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -17,48 +18,53 @@ from .signature import Schema
 from .tables import Table
 
 
-class Trainer(Protocol):
-    """The modules that train a model."""
+@dataclass(frozen=True)
+class Training:
+    """The modules that train a model: `train` with TrainConfig, train, split and metrics; `data` with read."""
 
-    train: Any  # has TrainConfig, split and metrics
-    data: Any  # has read
+    train: Any
+    data: Any
 
 
 def evaluate(
-    manifest: Manifest, model: Any, trainer: Trainer, data: str | None, overrides: Mapping[str, str]
+    manifest: Manifest,
+    model: Any,
+    training: Training,
+    data: str | None,
+    overrides: Mapping[str, str],
 ) -> Iterator[str]:
     """Evaluate the saved model on held-out rows, or on those of the file `data`, and say what came of it.
 
     Writes reports/evaluation.json. The record of the training stays as it is.
     """
     record = manifest.read().run
-    settings = _settings(manifest, record, trainer, overrides)
-    if not hasattr(trainer.train, "split"):
-        yield from _evaluate_itself(manifest, model, trainer, record)
+    settings = _settings(manifest, record, training, overrides)
+    if not hasattr(training.train, "split"):
+        yield from _evaluate_itself(manifest, model, training, record)
         return
-    training, rows = trainer.train.split(settings)
+    fitted, rows = training.train.split(settings)
     if data is not None:
-        rows = trainer.data.read(str(Path(data).resolve()))
+        rows = training.data.read(str(Path(data).resolve()))
     for name in manifest.changed_data():
         yield f"Warning: {name} has changed since the training, which may have seen some of these rows."
-    known = seen(rows, training)
+    known = seen(rows, fitted)
     if known:
         yield f"Warning: the training saw {known:,} of these {len(rows):,} rows."
-    metrics = measure(trainer.train.metrics, rows, predict(model, rows))
-    source = {rows.source.name: file_digest(rows.source)} if rows.source else {}
-    yield from _report(manifest, record, {"data": source, "seen": known, "metrics": metrics})
+    metrics = measure(training.train.metrics, rows, predict(model, rows))
+    digests = {path.name: file_digest(path) for path in rows.sources}
+    yield from _report(manifest, record, {"data": digests, "seen": known, "metrics": metrics})
 
 
 def _evaluate_itself(
-    manifest: Manifest, model: Any, trainer: Trainer, record: Mapping[str, Any]
+    manifest: Manifest, model: Any, training: Training, record: Mapping[str, Any]
 ) -> Iterator[str]:
     """Evaluate a model whose training holds no rows out, by its own function."""
-    if not hasattr(trainer.train, "evaluate"):
+    if not hasattr(training.train, "evaluate"):
         raise ProjectError(
-            f"{trainer.train.__file__} has neither split(settings), which returns training and "
+            f"{training.train.__file__} has neither split(settings), which returns training and "
             "held-out rows, nor evaluate(model), which returns metrics. Write one of them."
         )
-    yield from _report(manifest, record, {"metrics": plain(trainer.train.evaluate(model))})
+    yield from _report(manifest, record, {"metrics": plain(training.train.evaluate(model))})
 
 
 def _report(
@@ -73,10 +79,10 @@ def _report(
 
 
 def _settings(
-    manifest: Manifest, record: Mapping[str, Any], trainer: Trainer, overrides: Mapping[str, str]
+    manifest: Manifest, record: Mapping[str, Any], training: Training, overrides: Mapping[str, str]
 ) -> Any:
     """The configuration of the training, whatever configs/train.yaml says by now."""
-    schema = trainer.train.TrainConfig
+    schema = training.train.TrainConfig
     recorded = record.get("config", {})
     load = Config(manifest.package).load
     # A secret is recorded as ***, and read from where it is.
@@ -138,9 +144,9 @@ def digests(rows: Table) -> list[bytes]:
     ]
 
 
-def seen(rows: Table, training: Table) -> int:
+def seen(rows: Table, fitted: Table) -> int:
     """Count the rows that the training saw."""
-    known = set(digests(training))
+    known = set(digests(fitted))
     return sum(digest in known for digest in digests(rows))
 
 

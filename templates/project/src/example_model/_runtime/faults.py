@@ -193,8 +193,8 @@ def allowed(hint: Any) -> str:
         words = [str(choice) for choice in kind.choices]
         return f"one of {', '.join(words[:20])}{', …' if len(words) > 20 else ''}"
     limits = [limit for meta in metas for limit in _limits(meta, kind.base)]
-    words = " and ".join(limits)
-    return f"{_noun(options, kind.base)} {'of ' * words.startswith('at ')}{words}".strip()
+    limited = " and ".join(limits)
+    return f"{_noun(options, kind.base)} {'of ' * limited.startswith('at ')}{limited}".strip()
 
 
 def _noun(options: tuple[Any, ...], base: str) -> str:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from .columns import Columns
+from .comparison import Difference, compare
 
 Predict = Callable[[Columns], Columns]
 
 SAMPLE = 256  # rows on which independence is tested
 SECONDS = 10.0  # that the test of single rows may take
-RTOL, ATOL = 1e-5, 1e-6  # float32 arithmetic differs by less from one batch size to another
+TOLERANCE = 1e-5  # float32 arithmetic differs by less from one batch size to another
 
 
 def is_independent(predict: Predict, columns: Columns, predicted: Columns) -> bool:
@@ -39,7 +40,12 @@ def is_independent(predict: Predict, columns: Columns, predicted: Columns) -> bo
 def same(one: Columns, other: Columns) -> bool:
     """Whether predictions are equal, but for what float32 arithmetic makes of another batch size."""
     ones, others = flat(one), flat(other)
-    return ones.keys() == others.keys() and all(_equal(ones[k], others[k]) for k in ones)
+    try:
+        for name in ones.keys() | others.keys():
+            compare(ones[name], others[name], TOLERANCE)
+    except (Difference, KeyError):
+        return False
+    return True
 
 
 def take(columns: Columns, indices: Any) -> Columns:
@@ -64,12 +70,3 @@ def flat(columns: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             result[f"{prefix}{name}"] = np.asarray(values)
     return result
-
-
-def _equal(one: Any, other: Any) -> bool:
-    if one.shape != other.shape:
-        return False
-    if one.dtype.kind == "f":
-        scale = float(np.nanmax(np.abs(other), initial=0.0))
-        return bool(np.allclose(one, other, RTOL, ATOL * max(scale, 1e-30), equal_nan=True))
-    return one.tolist() == other.tolist()

@@ -102,7 +102,7 @@ class Schema:
         try:
             if self._named_request is not None:
                 self._named_request.decode(body)
-            return self._request.decode(body).data  # type: ignore[attr-defined]
+            return self._untyped(self._request.decode(body).data)  # type: ignore[attr-defined]
         except (msgspec.DecodeError, RecursionError) as error:
             return self._explain(body, error)
 
@@ -113,7 +113,7 @@ class Schema:
         try:
             if self._named_list is not None:
                 self._named_list.decode(body)
-            return self._list.decode(body)
+            return self._untyped(self._list.decode(body))
         except (msgspec.DecodeError, RecursionError) as error:
             return self._explain(body, error, bare=True)
 
@@ -146,6 +146,12 @@ class Schema:
             return msgspec.convert(rows, self.rows)
         except msgspec.ValidationError as error:
             raise InvalidRows([Fault(str(error))]) from error
+
+    def _untyped(self, rows: Any) -> Any:
+        """Hold a list of rows without a type to the limit, too."""
+        if self.row is None and isinstance(rows, list) and rows:
+            self.check_number(len(rows))
+        return rows
 
     def check_number(self, number: int) -> None:
         """Raises InvalidRows where there is no row, or there are more than a request may hold."""

@@ -61,12 +61,11 @@ def finish(folder: Path, last: str, stale: Callable[[Path], Iterable[str]]) -> N
     """
     committed = _committed(folder)
     folder.mkdir(exist_ok=True)
-    names = [p.relative_to(committed) for p in committed.rglob("*") if not p.is_dir()]
-    ordered = sorted(names, key=lambda name: (name == Path(last), name))
-    if Path(last) in names:
-        for name in stale(committed):
-            (folder / name).unlink(missing_ok=True)
-    for name in ordered:
+    found = [p.relative_to(committed) for p in committed.rglob("*") if not p.is_dir()]
+    if Path(last) in found:
+        for former in stale(committed):
+            (folder / former).unlink(missing_ok=True)
+    for name in sorted(found, key=lambda name: (name == Path(last), name)):
         if name != Path(".gitignore"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # another process has moved it

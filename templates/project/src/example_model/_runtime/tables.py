@@ -31,7 +31,7 @@ class Table:
 
     columns: Columns
     target: Any  # an array, of two dimensions for several targets; None where none was asked for
-    source: Path
+    sources: tuple[Path, ...]  # the files that the rows are from
     lines: Any  # of each row: its line, or in Parquet its number from 1
     unused: tuple[str, ...]  # columns that are no field
     cells: Mapping[str, Sequence[Any]]  # all columns as they were read; none in what `read` gives
@@ -95,7 +95,19 @@ def read(
     goal = None if target is None else _inferred(columnar.join([part.target for part in parts]))
     unused = tuple(dict.fromkeys(name for part in parts for name in part.unused))
     lines = columnar.join([part.lines for part in parts])
-    return Table(columns, goal, wanted.source, lines, unused, {})
+    return Table(columns, goal, (wanted.source,), lines, unused, {})
+
+
+def of(columns: Columns, row: Any, target: Any) -> Table:
+    """Make a table of columns that come from elsewhere than a file.
+
+    `columns` are Row's fields by name, as arrays with a row each; `target` is an array beside them.
+    Raises InvalidTable where a row does not fit the annotations.
+    """
+    rows = columnar.to_rows(columns, row)
+    checked = columnar.to_columns(rows, row)
+    lines = columnar.integers(range(1, len(rows) + 1))
+    return Table(checked, target, (), lines, (), {})
 
 
 def scan(
@@ -186,7 +198,7 @@ def _table(piece: Piece, wanted: _Wanted, skip: bool, keep: bool) -> Table:
             bad = {index for index, _ in faults}
             piece = piece.only([n for n in range(len(piece.lines)) if n not in bad])
     lines, cells = columnar.integers(piece.lines), piece.cells if keep else {}
-    return Table(columns, target, wanted.source, lines, unused, cells, tuple(rejected))
+    return Table(columns, target, (wanted.source,), lines, unused, cells, tuple(rejected))
 
 
 def _pooled(piece: Piece, wanted: _Wanted) -> Piece:

@@ -1,6 +1,6 @@
 """How the model predicts. This file is yours."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,9 +36,11 @@ class Model:
 
 def features(columns: Columns) -> Columns:
     """Prepare columns for the estimator: the only preparation outside it, in training and in service."""
-    return {
-        name: np.where(np.equal(column, None), "missing", column)
-        if column.dtype == object
-        else column
-        for name, column in columns.items()
-    }
+    return {name: _filled(column) for name, column in columns.items()}
+
+
+def _filled(column: Any) -> Any:
+    """Make a missing word a word of its own; missing numbers are NaN, and the estimator's to fill."""
+    if column.dtype != object:
+        return column
+    return np.array(["missing" if word is None else word for word in column], object)

@@ -36,7 +36,7 @@ def train(settings: TrainConfig) -> None:
     estimator = pipeline(settings)
     estimator.fit(pd.DataFrame(features(training.columns)), training.target)
     print(f"Fitted {type(estimator[-1]).__name__} to {len(training):,} rows.")
-    with manifest.run(settings, data=[training.source]) as run:
+    with manifest.run(settings, data=training.sources) as run:
         run.save_estimator("model", estimator, features(held_out.columns), settings.tolerance)
         run.judge(Model(), held_out, metrics)
 

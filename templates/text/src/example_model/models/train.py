@@ -36,7 +36,7 @@ def train(settings: TrainConfig) -> None:
     estimator = pipeline(settings)
     estimator.fit(features(training.columns, vocabulary), training.target)
     print(f"Fitted {len(vocabulary):,} words to {len(training):,} tweets.")
-    with manifest.run(settings, data=[training.source]) as run:
+    with manifest.run(settings, data=training.sources) as run:
         manifest.save("vocabulary.json", vocabulary)
         counts = features(held_out.columns, vocabulary)
         run.save_estimator("model", estimator, counts, settings.tolerance)

@@ -83,6 +83,11 @@ class Service:
         return answers
 
 
+def create(package: Package, model: Any, **settings: Any) -> WSGI:
+    """Make the WSGI application of a model, with these settings of configs/serve.yaml."""
+    return Service(package, model, ServeConfig(**settings)).app
+
+
 class Doors:
     """Lets in only who has a key, where there are keys."""
 
