@@ -226,6 +226,12 @@ def test_every_encoding_and_delimiter_is_read(encoding: str, delimiter: str, pat
     assert found["stadt"].choices == ("Köln", "Zürich")
 
 
+def test_single_quotes_are_quotes_where_all_names_have_them(path: Path) -> None:
+    path.write_text("'x','y'\n" + "1,'a'\n2,'b'\n" * 9)
+    found = profile(path)
+    assert ([c.name for c in found.columns], found.dialect.quote) == (["x", "y"], "'")
+
+
 NUMBERS = {
     "point": ("1234.5", ".", ""),
     "comma": ("1234,5", ",", ""),

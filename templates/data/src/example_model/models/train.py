@@ -53,7 +53,7 @@ def train(settings: TrainConfig) -> None:
     estimator = CANDIDATES[chosen](table, target, settings.seed).fit(table, target)
     print(f"Fitted {chosen} to {len(table):,} rows in {time.monotonic() - start:.1f} s.")
     threshold = decide(settings, training, table, estimator)
-    with manifest.run(settings, data=[training.source]) as run:
+    with manifest.run(settings, data=training.sources) as run:
         run.save_estimator("model", estimator, features(held_out.columns), settings.tolerance)
         manifest.save("decision.json", {"threshold": threshold})
         run.describe(training)

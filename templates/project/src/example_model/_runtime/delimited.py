@@ -27,6 +27,7 @@ class Written(NamedTuple):
     delimiter: str = ","
     decimal: str = "."
     thousands: str = ""
+    quote: str = '"'
 
 
 def check_kind(path: Path) -> None:
@@ -114,7 +115,9 @@ def records(path: Path, written: Written) -> Iterator[tuple[int, list[str]]]:
     limit = csv.field_size_limit(WIDEST)
     try:
         with path.open(encoding=_codec(written.encoding), newline="") as file:
-            reader = csv.reader(file, delimiter=written.delimiter, strict=True)
+            reader = csv.reader(
+                file, delimiter=written.delimiter, quotechar=written.quote, strict=True
+            )
             for cells in reader:
                 if cells:
                     yield reader.line_num, cells
@@ -136,6 +139,8 @@ def sniff(path: Path) -> Written:
     """
     encoding = _encoding(path)
     written = Written(encoding, _delimiter(path, encoding))
+    if all(re.fullmatch(r"'.*'", name) for name in header_of(path, written)):
+        written = written._replace(quote="'")
     some = itertools.islice(records(path, written), SAMPLE)
     rows = [[cell.strip() or None for cell in cells] for _, cells in some]
     if len(rows) < 2:

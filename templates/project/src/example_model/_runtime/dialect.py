@@ -36,6 +36,7 @@ class Dialect:
     delimiter: str = ","
     decimal: str = "."
     thousands: str = ""
+    quote: str = '"'
     loose: bool = False  # blanks around cells, numbers such as .5, 5. and +5
     dates: dict[str, str] = field(
         default_factory=dict
@@ -60,7 +61,7 @@ class Dialect:
             plain = Path(folder, path.with_suffix(".csv").name)
             self.rewrite(path, plain, row, target, answer, missing)
             table = tables.read(plain, row, target=target, answer=answer)
-        return dataclasses.replace(table, source=path)
+        return dataclasses.replace(table, sources=(path,))
 
     def rewrite(
         self,
@@ -114,7 +115,9 @@ class Dialect:
     @property
     def written(self) -> delimited.Written:
         """How a text is written, as far as that concerns its cells."""
-        return delimited.Written(self.encoding, self.delimiter, self.decimal, self.thousands)
+        return delimited.Written(
+            self.encoding, self.delimiter, self.decimal, self.thousands, self.quote
+        )
 
     def number(self, text: str) -> str:
         """Return a number as JSON has it, or the text as it is where it is no number."""
@@ -222,9 +225,9 @@ class Source:
         if kind == ".xlsx":
             first = next(self._sheet(), ())
             return ["" if cell is None else str(cell).strip() for cell in first]
-        first = delimited.header_of(self.path, self.dialect.written)
-        stripped = [cell.strip() for cell in first]
-        self.blanks = stripped != first
+        names = delimited.header_of(self.path, self.dialect.written)
+        stripped = [name.strip() for name in names]
+        self.blanks = stripped != names
         return stripped
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -277,7 +280,7 @@ class Source:
 
     def _sheet(self) -> Iterator[tuple[Any, ...]]:
         try:
-            import openpyxl
+            import openpyxl  # type: ignore[import-untyped,unused-ignore]
         except ModuleNotFoundError as error:
             raise ProjectError(
                 f"Reading {self.path.name} needs openpyxl. Run: poetry add openpyxl, "

@@ -282,7 +282,7 @@ def _dates(
     if odd:
         value, others = odd[0], sum(counts.values()) - sum(counts[word] for word in odd)
         raise _mixed(gathering, column, value, "a date", others)
-    iso = {word: _as_date(word, form) for word in words}
+    iso = {word: _as_date(word, form) or "" for word in words}
     values = [None if value is None else iso[value] for value in column.values]
     days = all(word.endswith("T00:00:00") or "T" not in word for word in iso.values())
     if days and form in ("", "iso"):

@@ -15,7 +15,7 @@ from . import readme, schema_writer, shift, staging
 from .dialect import PLAIN
 from .errors import ProjectError
 from .package import Package
-from .profile import CLASSIFICATION, Choices, Column, Profile, profile
+from .profile import CLASSIFICATION, FREQUENT, Choices, Column, Profile, profile
 from .schema_writer import description, plain
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def example(column: Column) -> str:
     if column.left_out or column.kind == "text":
         return ""
     if column.kind in ("word", "bool") or column.choices:
-        frequent = [word for word, count in column.counts[:1] if count >= schema_writer.FREQUENT]
+        frequent = [word for word, count in column.counts[:1] if count >= FREQUENT]
         return str(frequent[0]) if frequent else ""
     if column.middle is None:
         return ""

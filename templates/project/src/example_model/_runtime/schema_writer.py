@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 from .dialect import PLAIN
@@ -204,9 +205,9 @@ def _data(profile: Profile) -> Iterator[str]:
     yield "from pathlib import Path\n"
     yield f"from . import {'Table, package, tables' if simple else 'Dialect, Table, package'}"
     yield "from .models.schema import TARGET, Prediction, Row\n"
-    words = ", ".join(map(quoted, profile.missing))
-    yield f"MISSING: tuple[str, ...] = ({words}{',' if len(profile.missing) == 1 else ''})"
-    yield '"""Words that stand for a missing value in this data, besides an empty cell."""\n'
+    if profile.missing:
+        yield f"MISSING = {code(profile.missing)}"
+        yield '"""Words that stand for a missing value in this data, besides an empty cell."""\n'
     if not simple:
         yield f"DIALECT = Dialect({', '.join(_differences(profile))})"
         yield '"""How the data is written, where that differs from what requests look like."""\n'
@@ -218,7 +219,8 @@ def _data(profile: Profile) -> Iterator[str]:
     yield "    Raises ProjectError that names the file, and the row and column where one does not fit."
     yield '    """'
     reader = "tables" if simple else "DIALECT"
-    yield f"    return {reader}.read(path(name), Row, target=TARGET, answer=Prediction, missing=MISSING)"
+    missing = ", missing=MISSING" if profile.missing else ""
+    yield f"    return {reader}.read(path(name), Row, target=TARGET, answer=Prediction{missing})"
 
 
 def _differences(profile: Profile) -> Iterator[str]:

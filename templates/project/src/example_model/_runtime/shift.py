@@ -1,7 +1,7 @@
 """What the columns of a training were like, and what of another file is not like that."""
 
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,8 @@ def _described(values: Any) -> dict[str, Any] | None:
         return None
     if values.dtype == object:
         known = [str(value) for value in values if value is not None]
-        words, counts = np.unique(known, return_counts=True) if known else ([], np.array([]))
-        ranked = np.argsort(-counts, kind="stable")[:FREQUENT]
-        shares = {str(words[n]): round(float(counts[n]) / len(known), 4) for n in ranked}
+        ranked = sorted(Counter(known).items(), key=lambda each: (-each[1], each[0]))[:FREQUENT]
+        shares = {word: round(count / len(known), 4) for word, count in ranked}
         return {"missing": _share(len(values) - len(known), len(values)), "words": shares}
     numbers = _numbers(values)
     known = numbers[~np.isnan(numbers)]
