@@ -26,6 +26,9 @@ SHIPPED = {
     "image": "handwritten digits by their pixels",
     "plain": "any JSON, and nothing to learn from",
 }
+FROM_DATA = "data"
+"""The template for a table of the user's own. It is not whole without that, and so no choice of --template."""
+
 PROTOCOLS = "file:https:ssh"  # those that are safe from a listener, and start no program
 
 # A host begins with a letter or a digit, as neither an option of ssh nor one of git does.
@@ -44,7 +47,7 @@ def get(word: str | None, start: Path, home: Path) -> Template:
     Raises MLError that says all that makes a template unfit.
     """
     word = (DEFAULT if word is None else word).removeprefix("git+")
-    if word in SHIPPED:
+    if word in (*SHIPPED, FROM_DATA):
         return _shipped(word)
     if _SCHEME.match(word):
         return _fetch(word)

@@ -18,6 +18,7 @@ TEXTS = (".csv", ".tsv", ".txt", ".data", ".tab")
 TYPED = (".jsonl", ".ndjson", ".parquet", ".xlsx")
 WIDEST = 1024 * 1024  # characters of a cell
 MOST_COLUMNS = 1_000
+FEWEST_ROWS = 10
 
 
 class Written(NamedTuple):
@@ -44,6 +45,47 @@ def check_kind(path: Path) -> None:
         raise ProjectError(f"{path.name} cannot be read: {error.strerror}.") from error
     if problem := _problem(start, path.suffix):
         raise ProjectError(f"{path.name} {problem}.")
+
+
+def check(path: Path, target: str | None) -> list[str]:
+    """Return the columns of a text, after all that can be said against it with the standard library.
+
+    Raises ProjectError.
+    """
+    check_kind(path)
+    written = sniff(path)
+    header = [name.strip() for name in header_of(path, written)]
+    check_header(path.name, header, target)
+    goal = header.index(target) if target is not None else None
+    rows, values = 0, set()
+    for line, cells in itertools.islice(records(path, written), 1, None):
+        if len(cells) != len(header):
+            raise ragged(path.name, line, len(cells), len(header))
+        rows += 1
+        if goal is not None and len(values) < 3:
+            values.add(cells[goal].strip())
+    check_rows(path.name, rows)
+    if goal is not None and len(values - {""}) < 2:
+        raise ProjectError(
+            f"{path.name}, {target}: the target has {'one value' if values - {''} else 'no values'}, "
+            "so there is nothing to learn."
+        )
+    return header
+
+
+def check_rows(name: str, rows: int) -> None:
+    """Raise ProjectError where there are too few rows."""
+    if rows < FEWEST_ROWS:
+        raise ProjectError(
+            f"{name} has {rows} {'row' if rows == 1 else 'rows'}, and at least {FEWEST_ROWS} are needed "
+            "to train and to judge a model."
+        )
+
+
+def ragged(name: str, line: int, cells: int, header: int) -> ProjectError:
+    """Return the error of a row that is not as wide as the header."""
+    many = f"{cells} cell" if cells == 1 else f"{cells} cells"
+    return ProjectError(f"{name}, line {line}, has {many}, the header has {header}.")
 
 
 def header_of(path: Path, written: Written) -> list[str]:

@@ -194,9 +194,7 @@ class Source:
         width = len(self.header)
         for line, cells in self._rows():
             if len(cells) != width:
-                raise self.error(
-                    f"has {_cells(len(cells))}, the header has {width}", f", line {line},"
-                )
+                raise delimited.ragged(self.path.name, line, len(cells), width)
             yield line, cells
 
     def error(self, problem: str, place: str = "") -> ProjectError:
@@ -311,7 +309,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell" if count == 1 else f"{count} cells"

@@ -14,13 +14,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from .delimited import check_header, no_column
+from .delimited import FEWEST_ROWS, check_header, check_rows, no_column
 from .dialect import PLAIN, Dialect, Source, as_iso
 from .errors import ProjectError
 from .gathering import ABSENT, Gathered, Gathering, gather
 
 CLASSIFICATION, REGRESSION = "classification", "regression"
-FEWEST_ROWS = 10
 MOST_CLASSES = 100
 MOST_WHOLE_CLASSES = (
     10  # different whole numbers that are taken for classes, unless a task is given
@@ -115,11 +114,7 @@ def profile(path: Path, choices: Choices = Choices(), dialect: Dialect | None = 
     _check_header(source, choices)
     gathering = gather(source)
     rows = len(gathering.line_numbers)
-    if rows < FEWEST_ROWS:
-        raise source.error(
-            f"has {rows} {'row' if rows == 1 else 'rows'}, and at least {FEWEST_ROWS} are needed "
-            "to train and to judge a model"
-        )
+    check_rows(path.name, rows)
     columns, missing = _columns(gathering, choices)
     found = replace(
         source.dialect,

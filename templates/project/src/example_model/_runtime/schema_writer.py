@@ -224,19 +224,10 @@ def _data(profile: Profile) -> Iterator[str]:
 
 
 def _differences(profile: Profile) -> Iterator[str]:
-    for name in (
-        "encoding",
-        "delimiter",
-        "decimal",
-        "thousands",
-        "loose",
-        "dates",
-        "whole",
-        "partial",
-    ):
-        value = getattr(profile.dialect, name)
-        if value != getattr(PLAIN, name):
-            yield f"{name}={code(value)}"
+    for part in fields(PLAIN):
+        value = getattr(profile.dialect, part.name)
+        if value != getattr(PLAIN, part.name):
+            yield f"{part.name}={code(value)}"
 
 
 def code(value: Any) -> str:
