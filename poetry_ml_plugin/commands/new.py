@@ -67,7 +67,7 @@ and a model is chosen and trained on it. The table stays out of git unless you s
         data = self._data(into)
         word = find.FROM_DATA if data else self.option("template")
         template = find.get(word, self.folder, target)
-        description = self.option("description") or (data and f"Predicts {data.target}.")
+        description = data.description if data else self.option("description")
         files = render.plan(own, venv.preferred_python(), description, template)
         files = update.remember(files)
         if data:
@@ -103,7 +103,7 @@ and a model is chosen and trained on it. The table stays out of git unless you s
         install, train = not self.option("no-install"), not self.option("no-train")
         if install:
             steps.run(from_data.steps(project, data, train))
-        if own_repository:
+        if own_repository and not steps.failed:
             steps.run([commit])
         if steps.failed:
             from_data.take_back(project)

@@ -21,6 +21,7 @@ from poetry_ml_plugin.template.first_run import Step, Tell
 from poetry_ml_plugin.template.render import File
 
 LARGEST_COMMIT = 10 * 2**20  # bytes of data that git is to keep
+WRITTEN = ("Wrote ", "configs/")  # what the verb says of its own files
 READER = "poetry_ml_data_reader"
 TASKS = ("classification", "regression")
 
@@ -47,6 +48,7 @@ class Data:
     target: str
     words: tuple[str, ...] = ()  # more options of the verb `schema`
     commit: bool = False
+    description: str = ""
     said: list[str] = field(default_factory=list)
     """What the verbs had to say: the table of columns, what was left out, the scores."""
 
@@ -142,6 +144,8 @@ _ORIGIN = "say here where it comes from, what a row of it is, and who may have i
 def readme(text: str, data: Data) -> str:
     """A README with places for what follows from the data, and without what is said of the sample."""
     text = text.replace(EXAMPLE, "")
+    # The first line below the title is the description, which the template's README has of the sample.
+    text = re.sub(r"\A(# .*\n\n).*", lambda found: found[1] + data.description, text, count=1)
     if not data.commit:
         text = text.replace("git keeps `raw/`", "none of it is in git unless you add it")
     return re.sub(r"^## ", f"{PLACES}## ", text, count=1, flags=re.MULTILINE)
@@ -168,7 +172,7 @@ def infer(project: Project, data: Data) -> Step:
 
     def run(tell: Tell) -> str:
         lines = _verb(project, tell, *data.verb, "--write", "--force")
-        data.said.extend(lines)
+        data.said.extend(line for line in lines if not line.startswith(WRITTEN))
         return lines[0] if lines else ""
 
     return Step("Infer the schema", run, data.command)

@@ -62,7 +62,8 @@ def given(command: MLCommand) -> Data | None:
     if target is None:
         target = _ask_target(command, path, columns)
         from_data.columns(path, target)
-    return Data(path, target, _words(command), _commit(command, path))
+    description = command.option("description") or f"Predicts {target}."
+    return Data(path, target, _words(command), _commit(command, path), " ".join(description.split()))
 
 
 def _words(command: MLCommand) -> tuple[str, ...]:

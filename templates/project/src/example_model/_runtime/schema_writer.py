@@ -29,12 +29,12 @@ def data(profile: Profile) -> str:
 
 def signed(text: str) -> str:
     """Add a last line that tells whether the text was edited."""
-    return f"{text.rstrip()}\n\n{MARK}{_digest(text)}\n"
+    return f"{text.rstrip()}\n\n\n{MARK}{_digest(text)}\n"
 
 
 def is_edited(text: str) -> bool:
     """Whether a text is not as it was written here."""
-    body, mark, digest = text.rstrip().rpartition(f"\n\n{MARK}")
+    body, mark, digest = text.rstrip().rpartition(MARK)
     return not mark or digest != _digest(body)
 
 
@@ -150,7 +150,8 @@ def description(column: Column) -> str:
         return ", ".join(f"{str(value).lower()} in {count:,}" for value, count in column.counts)
     if column.kind == "text":
         lengths = [len(value.split()) for value, _ in column.counts]
-        return f"text of {min(lengths):,} to {max(lengths):,} words"
+        least, most = min(lengths), max(lengths)
+        return f"text of {f'{least:,} to ' if least < most else ''}{most:,} words"
     frequent = [word for word, count in column.counts[:3] if count >= FREQUENT]
     examples = f", such as {', '.join(word[:30] for word in frequent)}" if frequent else ""
     return f"one of {column.distinct:,} words{examples}"
