@@ -21,8 +21,14 @@ BUILD_SYSTEM = {"requires": ["poetry-core (>=2.1,<3)"], "build-backend": "poetry
 SAMPLE_DEPENDENCIES = {"numpy", "onnxruntime"}
 
 
-def wish(project: Existing, own: Names, python: str, model: str | None) -> dict[str, Any]:
-    """What pyproject.toml is to say, where it does not."""
+def wish(
+    project: Existing,
+    own: Names,
+    python: str,
+    model: str | None,
+    template: str = render.DEFAULT,
+) -> dict[str, Any]:
+    """What pyproject.toml is to say, where it does not, for the files of a template."""
     said: dict[str, Any] = {"tool": {"poetry": {}}}
     if not project.is_poetry:
         said = edit.merged(_described(project, own, python), said)
@@ -37,12 +43,14 @@ def wish(project: Existing, own: Names, python: str, model: str | None) -> dict[
         said = edit.merged(said, _script(project, own))
     else:
         said["tool"]["pytest"] = {"ini_options": {"pythonpath": ["src"]}}
-    for group, dependencies in _dependencies(project, model).items():
+    for group, dependencies in _dependencies(project, model, template).items():
         said = edit.merged(said, _group(project, group, dependencies))
     version = importlib.metadata.version(render.DISTRIBUTION)
     if render.from_index():
         said["tool"]["poetry"]["requires-plugins"] = {render.DISTRIBUTION: f">={version}"}
     said["tool"][pyproject.TOOL] = {"package": own.package, "template-version": version}
+    if template != render.DEFAULT:
+        said["tool"][pyproject.TOOL]["template-source"] = template
     if not project.is_poetry and "build-system" not in project.data:
         said["build-system"] = BUILD_SYSTEM
     return said
@@ -103,9 +111,11 @@ def _script(project: Existing, own: Names) -> dict[str, Any]:
     return {"project": scripts}
 
 
-def _dependencies(project: Existing, model: str | None) -> dict[str, list[Dependency]]:
+def _dependencies(
+    project: Existing, model: str | None, template: str
+) -> dict[str, list[Dependency]]:
     """What to add, by group: what the template lists, and what files of older projects do."""
-    stood = pyproject.load(render.template_dir() / "pyproject.toml").unwrap()
+    stood = pyproject.load(render.template_dir(template) / "pyproject.toml").unwrap()
     wanted = {"main": requirements.parsed(stood["project"]["dependencies"])}
     if model:
         wanted["main"] = [d for d in wanted["main"] if d.name not in SAMPLE_DEPENDENCIES]

@@ -19,7 +19,7 @@ from poetry_ml_plugin.project.names import Names
 from poetry_ml_plugin.template import render
 from poetry_ml_plugin.template.render import File, Template
 
-DEFAULT = "project"
+DEFAULT = render.DEFAULT
 SHIPPED = {
     DEFAULT: "penguins by their measurements",
     "text": "tweets by what they feel",

@@ -25,10 +25,10 @@ WRITTEN = ("Wrote ", "configs/")  # what the verb says of its own files
 READER = "poetry_ml_data_reader"
 TASKS = ("classification", "regression")
 
-IGNORED = """
-# Data may concern people: it is added to git only by who says so
-data/raw/*
-!data/raw/.gitkeep
+IGNORED = """\
+# The data may concern people: it is added to git only by who says so
+*
+!.gitignore
 """
 EXAMPLE = " As it stands, it is a worked example."
 PLACES = """<!-- data -->
@@ -134,7 +134,7 @@ def add(files: Mapping[PurePosixPath, File], data: Data) -> dict[PurePosixPath, 
     edit("README.md", lambda text: readme(text, data))
     edit("data/README.md", lambda _: f"# Data\n\n`raw/{data.path.name}`: {_ORIGIN}\n")
     if not data.commit:
-        edit(".gitignore", lambda text: f"{text.rstrip()}\n{IGNORED}")
+        changed[data.place.with_name(".gitignore")] = File(IGNORED.encode())
     return changed
 
 

@@ -22,6 +22,7 @@ DISTRIBUTION = "poetry-ml-plugin"
 # The template's own words, which become the project's.
 TEMPLATE = Names("example-model", "example_model")
 
+DEFAULT = "project"
 PYPROJECT = PurePosixPath("pyproject.toml")
 
 # What use of the template in a checkout leaves behind, and never becomes part of a project.
@@ -51,7 +52,7 @@ class Template:
     version: str = ""  # empty for one of the plugin's, which are as old as the plugin is
 
 
-def template_dir(name: str = "project") -> Path:
+def template_dir(name: str = DEFAULT) -> Path:
     """A template that ships with the plugin: inside the installed package, beside it in a checkout."""
     package = Path(str(resources.files("poetry_ml_plugin")))
     inside = package / "templates" / name

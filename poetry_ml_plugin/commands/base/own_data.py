@@ -63,7 +63,9 @@ def given(command: MLCommand) -> Data | None:
         target = _ask_target(command, path, columns)
         from_data.columns(path, target)
     description = command.option("description") or f"Predicts {target}."
-    return Data(path, target, _words(command), _commit(command, path), " ".join(description.split()))
+    return Data(
+        path, target, _words(command), _commit(command, path), " ".join(description.split())
+    )
 
 
 def _words(command: MLCommand) -> tuple[str, ...]:
