@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Churn, poetry, run
+from conftest import Churn, kept_environment, poetry, run
 from test_update import git
 
 IDENTITY = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
@@ -68,10 +67,10 @@ def test_a_plugin_from_an_index_is_required_by_its_projects(tmp_path: Path, whee
 
 
 @pytest.fixture(scope="module")
-def validator(clean_python: Callable[..., Path]) -> Path:
+def validator() -> Path:
     """The folder with the commands of what checks such files."""
     try:
-        return clean_python("check-jsonschema", "pre-commit").parent
+        return kept_environment("check-jsonschema", "pre-commit").parent
     except AssertionError:
         pytest.skip("check-jsonschema and pre-commit cannot be installed here")
 
@@ -98,7 +97,7 @@ def test_ci_of_a_project_in_a_sub_folder_works_there(copy: Path, validator: Path
     for line in ("working-directory: churn/\n", "python-version-file: churn/.python-version\n"):
         assert line in workflow.read_text()
     said = poetry("ml", "add", "pre-commit", cwd=copy, code=1).stderr
-    assert "one configuration for all of" in said
+    assert "one configuration for the whole repository" in said
 
 
 def test_pre_commits_hooks_run(churn: Churn, copy: Path, validator: Path) -> None:
@@ -148,7 +147,7 @@ def test_nothing_is_written_over(copy: Path, what: str) -> None:
         "ls-files", "--others", "--", ".github", ".pre-commit*", ".devc*", cwd=copy
     ).split()
     (copy / path).write_text("mine")
-    assert "is there already" in poetry("ml", "add", what, cwd=copy, code=1).stderr
+    assert "already exists" in poetry("ml", "add", what, cwd=copy, code=1).stderr
     assert (copy / path).read_text() == "mine"
 
 

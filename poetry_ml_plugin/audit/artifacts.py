@@ -1,4 +1,4 @@
-"""Holds a project's trained files against their manifest. None of them is interpreted here."""
+"""Comparison of a project's trained files with their manifest. No file is interpreted here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from poetry_ml_plugin.project.lock import Lock
 from poetry_ml_plugin.project.pyproject import Project
 
 MANIFEST = "manifest.json"
-TRAIN = 'Run "poetry ml train", or bring back the files that were trained.'
+TRAIN = 'Run "poetry ml train", or restore the trained files.'
 
 # What git-LFS and DVC leave in the place of a file that they keep elsewhere.
 POINTERS = {
@@ -28,13 +28,13 @@ POINTERS = {
 # Formats that mean something else, or nothing, to another version of the library that wrote them.
 VERSIONED = {".joblib": "joblib", ".pickle": "pickle", ".pkl": "pickle", ".skops": "skops"}
 
-UNLISTED = "Save it with manifest.save, or take it out of artifacts/."
+UNLISTED = "Save it with manifest.save, or remove it from artifacts/."
 _HIDDEN = re.compile(r"(^|/)(\.|__pycache__/)")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the manifest knows of one file."""
+    """One file as the manifest describes it."""
 
     sha256: str
     size: int  # bytes
@@ -44,7 +44,7 @@ class Entry:
 
 
 def parse(content: bytes) -> dict[str, Entry]:
-    """The entries of a manifest. Raises ValueError where it is none."""
+    """Parse a manifest's entries. Raises ValueError if it is not a manifest."""
     try:
         listed = json.loads(content)["artifacts"]
         return {name: _entry(name, entry) for name, entry in sorted(listed.items())}
@@ -53,7 +53,7 @@ def parse(content: bytes) -> dict[str, Entry]:
 
 
 def digest(stream: IO[bytes], head: bytes = b"") -> tuple[str, int]:
-    """The sha256 and the size of `head` and all that is left in a stream."""
+    """Return the sha256 and the size of `head` and the rest of a stream."""
     sha256, size = hashlib.sha256(head), len(head)
     while piece := stream.read(1 << 20):
         sha256.update(piece)
@@ -62,7 +62,7 @@ def digest(stream: IO[bytes], head: bytes = b"") -> tuple[str, int]:
 
 
 def listed(project: Project) -> dict[str, Entry]:
-    """What the manifest of a project lists: nothing, where there is no manifest."""
+    """Read the entries of a project's manifest; there are none without a manifest."""
     try:
         return parse((project.artifacts_dir / MANIFEST).read_bytes())
     except (OSError, ValueError):
@@ -70,27 +70,27 @@ def listed(project: Project) -> dict[str, Entry]:
 
 
 def files(project: Project) -> list[str]:
-    """The manifest and what it lists, by their names in the project. What is outside of it is no part."""
+    """List the manifest and the files in it, by their paths in the project."""
     inside = (name for name in listed(project) if ".." not in PurePosixPath(name).parts)
     return [project.at(project.artifacts_dir / name) for name in (MANIFEST, *inside)]
 
 
 def verify(project: Project) -> list[Problem]:
-    """How a project's artifacts differ from their manifest."""
+    """Find how a project's artifacts differ from their manifest."""
     path = project.artifacts_dir / MANIFEST
     try:
         content = path.read_bytes()
         entries = parse(content)
     except OSError:
-        said = f"{project.at(path)} is missing: there is no trained model"
-        return [Problem(said, _fetch(path))]
+        message = f"{project.at(path)} is missing: there is no trained model"
+        return [Problem(message, _fetch(path), severity="warning")]
     except ValueError:
         return [_pointer(project.at(path), content) or _no_manifest(project.at(path))]
     return [*_listed(project, entries), *_unlisted(project, entries)]
 
 
 def compare(where: str, entry: Entry, sha256: str, size: int, head: bytes) -> Problem | None:
-    """How one file, of which this is known, differs from its entry."""
+    """Compare one file with its entry."""
     if sha256 == entry.sha256:
         return None
     if size == 0:
@@ -103,7 +103,7 @@ def compare(where: str, entry: Entry, sha256: str, size: int, head: bytes) -> Pr
 
 
 def versions(project: Project, lock: Lock) -> list[Problem]:
-    """Where what is locked is not what wrote an artifact that depends on it."""
+    """Find artifacts that another version of a library wrote than the locked one."""
     return [
         Problem(
             f"{name} was written by {library} {version}, and poetry.lock has "
@@ -119,7 +119,7 @@ def versions(project: Project, lock: Lock) -> list[Problem]:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a file; none is, where no file can be of that name."""
+    """Tell whether a path is a file; a path that cannot exist is not."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -127,7 +127,7 @@ def is_file(path: Path) -> bool:
 
 
 def unlisted(names: Iterable[str], entries: Iterable[str]) -> list[str]:
-    """The files that no entry stands for; those that keep a folder, and a tool's own, need none."""
+    """List files without an entry; placeholders and files of tools need none."""
     known = {MANIFEST, *entries, *(f"{name}.dvc" for name in entries)}
     return [name for name in names if name not in known and not _HIDDEN.search(name)]
 
@@ -177,4 +177,4 @@ def _pointer(where: str, head: bytes) -> Problem | None:
 
 
 def _no_manifest(where: str) -> Problem:
-    return Problem(f"{where} is no manifest", TRAIN)
+    return Problem(f"{where} is not a valid manifest", TRAIN)

@@ -57,7 +57,7 @@ def put_in(stream: bool, sbom: bytes | None) -> Callable[[], None]:
 
 
 def is_known() -> bool:
-    """Whether the installed poetry-core is one whose methods can be replaced."""
+    """Tell whether the methods of the installed poetry-core can be replaced."""
     try:
         return all(fingerprint(getattr(*method)) == known for method, known in KNOWN.items())
     except (AttributeError, OSError, TypeError):  # it is gone, or has no source to look at
@@ -65,7 +65,7 @@ def is_known() -> bool:
 
 
 def fingerprint(method: Callable[..., Any]) -> str:
-    """What changes when the source of a method does."""
+    """Hash the source of a method."""
     return hashlib.sha256(inspect.getsource(method).encode()).hexdigest()[:16]
 
 
@@ -153,7 +153,7 @@ class Gzip:
         file.write(struct.pack("<4sLBB", b"\x1f\x8b\x08\0", mtime, 2, 255))
 
     def use(self, level: int) -> None:
-        """From here on."""
+        """Change the level from here on."""
         if level != self._level:
             self._file.write(self._deflate.flush(zlib.Z_SYNC_FLUSH))  # ends with a whole byte
             self._level, self._deflate = level, _deflate(level)
@@ -173,7 +173,7 @@ class Gzip:
 
 
 def level_for(path: Path) -> int:
-    """The level of compression that a large file is worth: none where samples of it hardly shrink."""
+    """Choose the compression level of a large file: 0 if samples of it hardly shrink."""
     size, sample = path.stat().st_size, b""
     with path.open("rb") as file:
         for n in range(SAMPLES):

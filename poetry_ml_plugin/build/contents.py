@@ -1,4 +1,4 @@
-"""What must be, and what must not be, in a project's wheel and sdist: before a build, and after it."""
+"""Checks of what a wheel and an sdist contain, before and after a build."""
 
 from __future__ import annotations
 
@@ -19,17 +19,15 @@ from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import edit, lock, pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
-BACKEND = "poetry.core.masonry.api"
 AGAIN = "Build it again."
-LOCK = 'Run "poetry lock".'
 NO_SBOM = (
-    'It can be written by "poetry build" alone, with poetry-core as the one build requirement. '
-    f"Or take sbom out of [tool.{pyproject.TOOL}]."
+    'Only "poetry build" can write it, with poetry-core as the only build requirement. '
+    f"Or remove sbom from [tool.{pyproject.TOOL}]."
 )
 
 
 def before(project: Project) -> list[Problem]:
-    """Every reason not to build a project as it stands on the disk."""
+    """Find every reason not to build a project as it is on disk."""
     locked = lock.read(project.root)
     return [
         *artifacts.verify(project),
@@ -40,7 +38,7 @@ def before(project: Project) -> list[Problem]:
 
 
 def after(project: Project, archive: Path) -> list[Problem]:
-    """Every reason not to let a wheel or an sdist of a project out: it is opened, and read to its end."""
+    """Find every reason not to release a wheel or an sdist: open it, and read it to its end."""
     try:
         return list(_inspect(project, archive))
     except MLError as error:
@@ -48,14 +46,14 @@ def after(project: Project, archive: Path) -> list[Problem]:
 
 
 def links(project: Project) -> list[Problem]:
-    """Links in the package: Poetry cannot pack them, or packs them under the name of their target."""
+    """Find links in the package: Poetry cannot pack them, or packs them under another name."""
     package = project.artifacts_dir.parent
     paths = [package.parent, package, *sorted(package.rglob("*"))]
     return [v for path in paths if path.is_symlink() and (v := _link(project, path))]
 
 
 def lost(project: Project) -> list[Problem]:
-    """Artifacts that a build would leave behind without a word."""
+    """Find artifacts that a build would silently leave out."""
     missing: dict[str, list[str]] = {}
     for kind, names in contents(project).items():
         prefix = _artifacts_in(project, wheel=kind == "wheel")
@@ -76,17 +74,15 @@ def packs(facts: ProjectFacts) -> list[Problem]:
     return links(facts.project) or lost(facts.project)
 
 
-CHECK = Check("packaging", "artifacts travel in wheel and sdist", packs)
+CHECK = Check("packaging", "wheel and sdist contain the artifacts", packs)
 
 
 def include(project: Project) -> None:
     """Have the artifacts travel in every build, even where git ignores them."""
     folder = project.at(project.artifacts_dir)
-    poetry = (
-        pyproject.load(project.root / "pyproject.toml").unwrap().get("tool", {}).get("poetry", {})
-    )
     entries = tomlkit.array()
-    for entry in [entry for entry in poetry.get("include", []) if folder not in str(entry)]:
+    others = pyproject.describe(project.root).includes
+    for entry in [entry for entry in others if folder not in str(entry)]:
         entries.append(tomlkit.item(entry, _parent=entries))
     wanted = tomlkit.inline_table()
     wanted.update({"path": f"{folder}/**/*", "format": ["sdist", "wheel"]})
@@ -95,12 +91,12 @@ def include(project: Project) -> None:
 
 
 def contents(project: Project) -> dict[str, set[PurePosixPath]]:
-    """What Poetry would put into a wheel and an sdist, by the names there. Raises MLError where it cannot.
+    """List what Poetry would pack into a wheel and an sdist. Raises MLError if it cannot.
 
     What another build backend would do is not known before it has done so.
     """
-    system = pyproject.load(project.root / "pyproject.toml").unwrap().get("build-system", {})
-    if system.get("build-backend", BACKEND) != BACKEND:
+    toml = pyproject.describe(project.root)
+    if toml.backend != pyproject.BACKEND or not toml.is_package:
         return {}
     try:
         poetry = Factory().create_poetry(project.root)
@@ -116,7 +112,10 @@ def contents(project: Project) -> dict[str, set[PurePosixPath]]:
 
 def _unlocked(project: Project) -> list[Problem]:
     return [
-        Problem(f"{name} depends on the versions of its libraries, and none is locked", LOCK)
+        Problem(
+            f"{name} depends on the versions of its libraries, but poetry.lock is missing",
+            lock.RELOCK,
+        )
         for name, entry in artifacts.listed(project).items()
         if entry.strict
     ]
@@ -128,7 +127,7 @@ def _inspect(project: Project, archive: Path) -> Iterator[Problem]:
     manifest, seen, sbom = b"", {}, not archives.is_wheel(archive)
     for path, stream in archives.members(archive):
         if stream is None:
-            yield Problem(f"{where}{path} is a link", "Put the file itself in its place.")
+            yield Problem(f"{where}{path} is a link", "Replace the link with the file.")
             continue
         head = stream.read(credentials.LONGEST)
         facts = (*artifacts.digest(stream, head), head[:1024])
@@ -138,7 +137,10 @@ def _inspect(project: Project, archive: Path) -> Iterator[Problem]:
             manifest = head if str(name) == artifacts.MANIFEST else manifest
         sbom = sbom or path.parent.name == "sboms"
         if credentials.refused(path) and not leaks.pardoned(project, path):
-            yield Problem(f"{where}{path} is for nobody else", f"Take it out. {leaks.PARDON}.")
+            yield Problem(
+                f"{where}{path} looks like a credential file",
+                f"Exclude it from the package. {leaks.PARDON}.",
+            )
         elif facts[1] == len(head):
             yield from leaks.in_text(project, path, head, where)
     yield from _held(project, where, manifest, seen)
@@ -149,11 +151,13 @@ def _inspect(project: Project, archive: Path) -> Iterator[Problem]:
 def _held(
     project: Project, where: str, manifest: bytes, seen: Mapping[str, tuple[str, int, bytes]]
 ) -> Iterator[Problem]:
-    """How the artifacts in an archive differ from the manifest beside them."""
+    """Compare the artifacts in an archive with the manifest beside them."""
     try:
         entries = artifacts.parse(manifest)
     except ValueError:
-        yield Problem(f"{where}there is no manifest, and so no trained model", _include(project))
+        yield Problem(
+            f"{where}there is no manifest, so there is no trained model", _include(project)
+        )
         return
     for name, entry in entries.items():
         if name not in seen:
@@ -173,13 +177,13 @@ def _link(project: Project, path: Path) -> Problem | None:
     hint = (
         'Run "dvc config cache.type copy", then "dvc checkout --relink".'
         if ".dvc" in target.parts or path.with_name(f"{path.name}.dvc").is_file()
-        else "Put what it points to in its place."
+        else "Replace the link with a copy of its target."
     )
     return Problem(f"{project.at(path)} is a link to {target}{fault}: it would not be packed", hint)
 
 
 def _artifacts_in(project: Project, wheel: bool) -> PurePosixPath:
-    """The folder of the artifacts in a wheel, or in an sdist."""
+    """Return the artifacts' folder in a wheel, or in an sdist."""
     return PurePosixPath(*() if wheel else ("src",), project.package, project.artifacts_dir.name)
 
 

@@ -23,10 +23,10 @@ class Check(MLCommand):
     name = "ml check"
     description = "Checks that the project can be built, shared and deployed."
     options = [  # noqa: RUF012
-        option("fix", None, "Mend what can be mended safely, then check again."),
+        option("fix", None, "Fix what can be fixed safely, then check again."),
         option("json", None, "Print JSON."),
     ]
-    help = "Ends with 1 where something is wrong. Warnings are worth knowing, and end with 0."
+    help = "The exit code is 1 if there is an error, and 0 if there are only warnings."
 
     def act(self) -> int:
         project = pyproject.find(self.folder)
@@ -34,9 +34,9 @@ class Check(MLCommand):
         if self.option("fix") and (tried := checks.fix(results)):
             for problem, fault in tried:
                 said = (
-                    f"Not mended: {problem.message}: {fault}"
+                    f"Not fixed: {problem.message}: {fault}"
                     if fault
-                    else f"Mended: {problem.message}"
+                    else f"Fixed: {problem.message}"
                 )
                 self.line_error(escape(said))
             results = checks.run(pyproject.find(self.folder), every_check())
@@ -56,13 +56,13 @@ class Check(MLCommand):
                 f"<{style}>{result.status:<8}</> <c1>{id_:<{width}}</> {escape(result.check.title)}"
             )
             for problem in result.problems:
-                if problem.message not in said:
-                    self.line(f"{'':{width + 10}}{escape(problem.message)}.")
+                self.line(f"{'':{width + 10}}{escape(problem.message)}.")
+                if problem.message not in said:  # a hint is not repeated
                     self.line(f"{'':{width + 12}}{escape(problem.hint)}")
                 said.add(problem.message)
         if any(problem.fix for result in results for problem in result.problems):
             self.line("")
-            self.line("Some of it can be mended with <c1>poetry ml check --fix</c1>.")
+            self.line("Some problems can be fixed with <c1>poetry ml check --fix</c1>.")
 
 
 def every_check() -> list[checks.Check]:

@@ -1,4 +1,4 @@
-"""Holds `poetry build` and `poetry publish` back from a package that would not work, or tell too much."""
+"""Checks around `poetry build` and `poetry publish`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from poetry.console.exceptions import PoetryRuntimeError
 from poetry.core.masonry.utils.helpers import distribution_name
+from poetry.factory import Factory
 
 from poetry_ml_plugin.audit.problems import Problem, listing
 from poetry_ml_plugin.build import builders, contents, sbom
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def before(event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
-    """Raises what Poetry prints and ends with, where the project's package must not get out.
+    """Refuse a build or an upload that is broken or holds credentials, as Poetry reports errors.
 
     A project that is not an ML project is none of our business.
     """
@@ -46,15 +47,23 @@ def before(event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
 
 def _project(command: Any) -> Project | None:
     try:
-        return pyproject.read(command.poetry.file.path.parent)
+        path = command.poetry.file.path
     except RuntimeError:  # there is none, or a broken one, and Poetry will say so
         return None
+    if path.is_absolute():
+        return pyproject.read(path.parent)
+    # With a relative -C, Poetry goes to the folder and then looks for the same path from there.
+    # Its builders need the whole path.
+    project = pyproject.read(Path.cwd()) if (Path.cwd() / path.name).is_file() else None
+    if project is not None:
+        command.set_poetry(Factory().create_poetry(project.root, io=command.io))
+    return project
 
 
 def _before_build(
     project: Project, event: ConsoleCommandEvent, dispatcher: EventDispatcher
 ) -> None:
-    _refuse("The package was not built", contents.before(project))
+    _refuse("The package was not built. Fix these problems first", contents.before(project))
     dist = project.root / event.io.input.option("output")
     there = _stamps(dist)
     take_out = builders.put_in(
@@ -76,7 +85,7 @@ def _after_build(project: Project, built: Iterable[Path], end: ConsoleTerminateE
         if problems:
             for path in built:
                 path.unlink()
-            said = f"What was built is removed again:\n{listing(problems)}"
+            said = f"The build was removed. Fix these problems first:\n{listing(problems)}"
             end.io.write_error_line(f"<error>{escape(said)}</error>")
             end.set_exit_code(1)
     except Exception as error:  # noqa: BLE001
@@ -87,7 +96,7 @@ def _before_publish(project: Project, command: Any, dist: Path) -> None:
     name = f"{distribution_name(command.poetry.package.name)}-{command.poetry.package.version}"
     archives = [*dist.glob(f"{name}-*.whl"), *dist.glob(f"{name}.tar.gz")]
     _refuse(
-        "Nothing was published",
+        "Nothing was published. Fix these problems first",
         [
             *contents.before(project),
             *(v for path in archives for v in contents.after(project, path)),
@@ -101,7 +110,7 @@ def _refuse(said: str, problems: list[Problem]) -> None:
 
 
 def _stamps(dist: Path) -> dict[Path, tuple[int, int]]:
-    """What tells archives that were there from those that a build made, or made anew."""
+    """Record the archives' times, to tell new ones from those that were there."""
     found = [*dist.glob("*.whl"), *dist.glob("*.tar.gz")]
     return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in found}
 
@@ -109,9 +118,9 @@ def _stamps(dist: Path) -> dict[Path, tuple[int, int]]:
 def _sbom(project: Project, command: Any) -> bytes:
     locked = lock.read(project.root)
     if locked is None:
-        raise MLError(
-            f'{project.root} has no poetry.lock to write an SBOM from. Run "poetry lock".'
-        )
+        raise MLError(f"{project.root} has no poetry.lock, which an SBOM needs. {lock.RELOCK}")
+    if locked.by_poetry_1:
+        raise MLError(f"poetry.lock was written by Poetry 1.x, too old for an SBOM. {lock.RELOCK}")
     package = command.poetry.package
     known = sbom.licences(command.env.site_packages.distributions())
     return sbom.document(package.name, str(package.version), locked.packages, known)

@@ -23,18 +23,18 @@ from poetry_ml_plugin.template.from_data import Data
 
 class Init(MLCommand):
     name = "ml init"
-    description = "Adds a model's training and service to a project that is there."
+    description = "Adds training and serving of a model to an existing project."
     options = [  # noqa: RUF012
         option("package", None, "The name of the package to add.", flag=False),
         *own_data.options(),
         option("yes", "y", "Do not ask."),
         option("dry-run", None, "Print the plan as a diff, and change nothing."),
-        option("no-install", None, "Do not lock and install the dependencies; nor train."),
+        option("no-install", None, "Do not lock, install or train."),
         option("no-train", None, "Do not train the sample model."),
     ]
     help = """\
-Shows what it would add to the Poetry project in this folder, asks, and adds it. No file that is there
-is touched but pyproject.toml, which gets lines and loses none. A project made by whisk, with its
+Shows what it would add to the Poetry project in this folder, asks, and adds it. Existing files
+stay as they are, except that lines are added to pyproject.toml. A project made by whisk, with its
 <c1>setup.py</c1> and <c1>requirements.txt</c1>, becomes a Poetry project, and its model is served.
 
     <c1>poetry ml init --dry-run</c1>
@@ -54,7 +54,7 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
         todo = plan.plan(project, venv.preferred_python(), self.option("package"), data)
         if todo.is_empty:
             self.line(
-                f"{escape(str(todo.root))} is a machine-learning project. There is nothing to add."
+                f"{escape(str(todo.root))} is already a machine-learning project: nothing to add."
             )
             return 0
         if self.option("dry-run"):
@@ -70,15 +70,15 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
     def _agreed(self) -> bool:
         if self.option("yes") or self.io.input.has_parameter_option(["--no-interaction", "-n"]):
             return True
-        self.write("Add all this? (yes/no) [no] ")
+        self.write("Add these changes? (yes/no) [no] ")
         answer = sys.stdin.readline()  # cleo's own question asks for ever where nobody is
         if not answer:
-            raise MLError("Nobody answers. Nothing was changed; agree with: poetry ml init --yes")
+            raise MLError("Not an interactive terminal: pass --yes. Nothing was changed.")
         return answer.strip().lower() in ("y", "yes")
 
     def _show(self, todo: Plan) -> None:
         self.line(
-            f"To <c1>{escape(todo.names.distribution)}</c1> in {escape(str(todo.root))} this is added:"
+            f"To <c1>{escape(todo.names.distribution)}</c1> in {escape(str(todo.root))}, these changes are made:"
         )
         self.line("")
         package = f"src/{todo.names.package}"
@@ -96,7 +96,7 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
                 self.line(f"    {escape(line)}")
         self.line("")
         if todo.kept:
-            self.line(f"Kept as they are: {escape(', '.join(todo.kept))}")
+            self.line(f"Kept unchanged: {escape(', '.join(todo.kept))}")
         for note in todo.notes:
             self.line(escape(note))
 
@@ -112,7 +112,7 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
             project = Project(todo.root, todo.names.package)
             steps.run(first_run.environment_steps(project, train=sample))
         if steps.failed:
-            self._say("To go on, once that is mended:", todo, steps.resume)
+            self._say("Fix that, then continue with:", todo, steps.resume)
             return steps.exit_code
         installed = not self.option("no-install")
         following = [] if installed else ["poetry lock", "poetry install"]

@@ -24,26 +24,24 @@ from poetry_ml_plugin.template.render import Template
 
 class New(MLCommand):
     name = "ml new"
-    description = "Makes a project with a model that trains, predicts and serves."
-    arguments = [argument("path", "The folder to make.")]  # noqa: RUF012
+    description = "Creates a project with a model that trains, predicts and serves."
+    arguments = [argument("path", "Folder to create.")]  # noqa: RUF012
     options = [  # noqa: RUF012
-        option("name", None, "The distribution's name, unless the folder's will do.", flag=False),
-        option(
-            "package", None, "The package's name, unless the distribution's will do.", flag=False
-        ),
-        option("description", None, "What the model does, in one sentence.", flag=False),
+        option("name", None, "Name of the distribution (default: the folder's).", flag=False),
+        option("package", None, "Name of the package (default: the distribution's).", flag=False),
+        option("description", None, "Description of the project, in one sentence.", flag=False),
         option("template", None, f"{', '.join(find.SHIPPED)}, a folder or URL[@REF].", flag=False),
         *own_data.options(),
-        option("trust", None, "Run the code of a template that is not the plugin's."),
-        option("into", None, "Add what is missing to a folder with something in it."),
-        option("no-install", None, "Do not lock and install the dependencies; nor train."),
+        option("trust", None, "Run a foreign template's code without asking."),
+        option("into", None, "Add missing files to a folder that is not empty."),
+        option("no-install", None, "Do not lock, install or train."),
         option("no-train", None, "Do not train the sample model."),
-        option("no-git", None, "Do not make a git repository."),
+        option("no-git", None, "Do not create a git repository."),
     ]
     help = """\
-Makes a folder with a data-science layout, locks and installs its dependencies, trains the sample
-model, and makes the first commit. With --data the project is about that table: its schema is inferred,
-and a model is chosen and trained on it. The table stays out of git unless you say so.
+Creates a project folder, locks and installs its dependencies, trains the sample model, and makes the
+first commit. With --data the project is about that table: its schema is inferred, and a model is chosen
+and trained on it. The table stays out of git unless you say so.
 
     <c1>poetry ml new churn</c1>
     <c1>poetry ml new churn --data customers.csv --target churned</c1>
@@ -74,7 +72,7 @@ and a model is chosen and trained on it. The table stays out of git unless you s
             files = from_data.add(files, data)
         if into:
             files = scaffold.missing(files, target)
-        self.line(f"Making <c1>{escape(own.distribution)}</c1> in {escape(str(target))}")
+        self.line(f"Creating <c1>{escape(own.distribution)}</c1> in {escape(str(target))}")
 
         def write(tell: first_run.Tell) -> str:
             (scaffold.add if into else scaffold.write)(files, target)
@@ -130,11 +128,11 @@ and a model is chosen and trained on it. The table stays out of git unless you s
             steps.run([commit])
         go = self.way_to(project.root)
         if steps.failed:
-            self._say("To go on, once that is mended:", [*go, *steps.resume])
+            self._say("Fix that, then continue with:", [*go, *steps.resume])
             return steps.exit_code
         if not trusted:
             following = ["poetry install", "poetry ml train"]
-            self._say("To go on, once you have read its code:", [*go, *following])
+            self._say("Once you trust its code, continue with:", [*go, *following])
             return 1
         ready = install and train
         following = (
@@ -154,7 +152,7 @@ and a model is chosen and trained on it. The table stays out of git unless you s
         if not self.argument("path"):  # as of a variable that is not set: it is not where we are
             names.derive(path)
         if ".." in dropwhile("..".__eq__, path.parts):
-            raise MLError(f'"{path}" goes up again after it went down. Name the folder directly.')
+            raise MLError(f'"{path}" has ".." after a folder name. Write the path without it.')
         return (self.folder / path).resolve()
 
 

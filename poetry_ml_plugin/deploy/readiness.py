@@ -1,4 +1,4 @@
-"""Whether a project would run at a target, as far as its files say."""
+"""Checks that every deploy target shares."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.deploy.target import Target
 from poetry_ml_plugin.project.lock import Package
 
-INSTEAD = "Depend on a release of it, or on a git repository."
+INSTEAD = "Depend on a release or on a git repository instead."
 
 
 def runtime(facts: ProjectFacts) -> Iterable[Problem]:
-    """Libraries that the artifacts, or the service, need where only runtime dependencies are installed."""
-    if facts.lock is None:
+    """Find libraries that the artifacts or the service need and a server would not install."""
+    if facts.lock is None or facts.lock.by_poetry_1:  # which is a problem by itself
         return
     installed = {p.name for p in facts.lock.packages if p.runtime and not p.optional}
     needed = {"falcon": "the service", "waitress": "the service"}
@@ -29,13 +29,13 @@ def runtime(facts: ProjectFacts) -> Iterable[Problem]:
     for library, user in sorted(needed.items()):
         if library not in installed:
             yield Problem(
-                f"{user} needs {library}, which is no runtime dependency",
+                f"{user} needs {library}, which is not a runtime dependency",
                 f'Run "poetry add {library}".',
             )
 
 
 def by_path(facts: ProjectFacts) -> list[Package]:
-    """What a server would install from this machine."""
+    """List runtime dependencies that are installed from a path."""
     packages = facts.lock.packages if facts.lock else ()
     return [package for package in packages if package.runtime and package.path]
 

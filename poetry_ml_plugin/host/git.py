@@ -1,4 +1,4 @@
-"""Ask git, and have it make a project's first commit."""
+"""Calls of git."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from poetry_ml_plugin.errors import MLError
 
 
 def available() -> bool:
-    """Whether there is a git to run."""
+    """Tell whether git is installed."""
     return shutil.which("git") is not None
 
 
@@ -25,25 +25,25 @@ def version(folder: Path) -> tuple[int, ...]:
 
 
 def outer_repository(folder: Path) -> Path | None:
-    """The repository that a folder lies in, or None."""
+    """Find the repository that a folder is in, or None."""
     done = _run(folder, "rev-parse", "--show-toplevel")
     return Path(done.stdout.strip()) if done.returncode == 0 else None
 
 
 def ignored(folder: Path, names: Iterable[str]) -> list[str]:
-    """Which of these paths git would not take; none where there is no repository."""
+    """List which of these paths git ignores; none outside a repository."""
     if not available():
         return []
     return _run(folder, "check-ignore", "--", *names).stdout.splitlines()
 
 
 def has_identity(folder: Path) -> bool:
-    """Whether git knows whom to name as the author of a commit."""
+    """Tell whether git knows the author of a commit."""
     return _run(folder, "var", "GIT_AUTHOR_IDENT").returncode == 0
 
 
 def revision(folder: Path, names: list[str]) -> str:
-    """The commit of a checkout, marked where these files differ from it; nothing without a commit."""
+    """Return the checkout's commit, marked "-dirty" if these files differ from it; empty without one."""
     if not available():
         return ""
     head = _run(folder, "rev-parse", "--verify", "--quiet", "HEAD")
@@ -63,17 +63,17 @@ def commit_all(folder: Path, message: str) -> None:
 
 
 def tracked(folder: Path) -> set[str]:
-    """The files in a folder that git keeps, by their paths there."""
+    """List the files in a folder that git tracks, by their paths there."""
     return _files(folder, "--cached")
 
 
 def untracked(folder: Path) -> set[str]:
-    """The files in a folder that git would keep, were all added."""
+    """List the files in a folder that git neither tracks nor ignores."""
     return _files(folder, "--others", "--exclude-standard")
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """The bytes that git itself keeps for each file that it tracks: few, where LFS has the rest."""
+    """Return the bytes that git itself stores for each tracked file: few if LFS has the rest."""
     staged = _run(folder, "ls-files", "-z", "--stage").stdout.split("\0")[:-1]
     entries = [line.split("\t", 1) for line in staged]
     objects = "".join(f"{facts.split()[1]}\n" for facts, _ in entries)
@@ -86,7 +86,7 @@ def sizes(folder: Path) -> dict[str, int]:
 
 
 def uncommitted(folder: Path) -> list[str]:
-    """The tracked files of the whole repository that differ from its last commit."""
+    """List the tracked files of the whole repository that differ from its last commit."""
     said = ask(folder, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=no")
     return [entry[3:] for entry in said.split("\0") if entry]
 
@@ -98,12 +98,12 @@ def ask(
     env: Mapping[str, str] | None = None,
     timeout: float = 60,
 ) -> str:
-    """What git prints, given this on standard input. Raises MLError with its own words if it fails."""
+    """Run git, and return what it prints. Raises MLError with its own words if it fails."""
     return _must(folder, *words, given=given, timeout=timeout, env=env).stdout
 
 
 def code(folder: Path, *words: str) -> int:
-    """The exit code of git, for those of its commands that answer with it."""
+    """Run git, and return its exit code, which some commands answer with."""
     return _run(folder, *words).returncode
 
 
@@ -150,4 +150,4 @@ def _run(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise MLError(f"git did not end within {timeout:.0f} s. Try again.") from None
+        raise MLError(f"git did not finish within {timeout:.0f} s. Try again.") from None

@@ -1,4 +1,4 @@
-"""What differs between Windows and the others; each difference takes the platform as an argument."""
+"""Differences between Windows and other systems; each takes the platform as an argument."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Ended(KeyboardInterrupt):
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """Meanwhile, what ends a process raises Ended, so that everything on the way out is tidied up."""
+    """Turn signals that end a process into Ended, so that cleanup runs on the way out."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Ended(number)
@@ -52,7 +52,7 @@ def signals_raise() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Meanwhile, signals wait: for the few moments that must happen whole or not at all."""
+    """Hold signals back for the few moments that must happen whole or not at all."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -66,7 +66,7 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def held(lock: Path, windows: bool = WINDOWS) -> Iterator[bool]:
-    """Whether `lock` is this process's alone now. However a process ends, its hold ends with it."""
+    """Try to take a lock file; yield whether that worked. The lock ends with the process."""
     descriptor = _take_file(lock) if windows else _take_lock(lock)
     try:
         yield descriptor is not None
@@ -180,7 +180,7 @@ def flush_folder(folder: Path, windows: bool = WINDOWS) -> None:
 def relative(
     path: Path, start: Path, relpath: Callable[[Path, Path], str] = os.path.relpath
 ) -> Path:
-    """A path as it is seen from a folder. On Windows, where it may be on another drive, it stays whole."""
+    """Return a path as seen from a folder. On Windows one on another drive stays absolute."""
     try:
         return Path(relpath(path, start))
     except ValueError:
@@ -188,7 +188,7 @@ def relative(
 
 
 def quoted(word: str, windows: bool = WINDOWS) -> str:
-    """A word as it is to be typed."""
+    """Quote a word for the shell."""
     return subprocess.list2cmdline([word]) if windows else shlex.quote(word)
 
 

@@ -1,4 +1,4 @@
-"""Take a project that was just scaffolded to its first prediction and its first commit."""
+"""First steps of a new project: lock, install, train, predict, commit."""
 
 from __future__ import annotations
 

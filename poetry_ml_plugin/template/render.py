@@ -1,4 +1,4 @@
-"""Render a template under another name."""
+"""Rendering of a template under another name."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 
 import tomlkit
-from packaging.specifiers import SpecifierSet
-from tomlkit import TOMLDocument
 
 from poetry_ml_plugin.project import edit, pyproject
 from poetry_ml_plugin.project.names import Names
@@ -53,7 +51,7 @@ class Template:
 
 
 def template_dir(name: str = DEFAULT) -> Path:
-    """A template that ships with the plugin: inside the installed package, beside it in a checkout."""
+    """Find a template that ships: inside the installed package, or beside it in a checkout."""
     package = Path(str(resources.files("poetry_ml_plugin")))
     inside = package / "templates" / name
     return inside if inside.is_dir() else package.resolve().parent / "templates" / name
@@ -62,7 +60,7 @@ def template_dir(name: str = DEFAULT) -> Path:
 def plan(
     names: Names, python: str, description: str | None = None, template: Template | None = None
 ) -> dict[PurePosixPath, File]:
-    """Every file of a new project by its path: the template with its word replaced.
+    """Plan every file of a new project: the template with its word replaced.
 
     `python` is the interpreter's minor version, like "3.12".
     """
@@ -75,7 +73,7 @@ def plan(
 def rename(
     template: Template, names: Names, more: Mapping[str, str] | None = None
 ) -> dict[PurePosixPath, File]:
-    """A template's files with its words replaced, in their paths and in their text; `more` in the latter."""
+    """Replace a template's words in paths and texts; `more` in texts only."""
     words = template.names
     replacements = {
         words.distribution: names.distribution,
@@ -92,7 +90,7 @@ def rename(
 
 
 def read(source: Path) -> dict[PurePosixPath, File]:
-    """The files of a template, by their paths in it."""
+    """Read the files of a template, by their paths in it."""
     return {
         path: File((source / path).read_bytes(), os.access(source / path, os.X_OK))
         for path in paths(source)
@@ -101,13 +99,13 @@ def read(source: Path) -> dict[PurePosixPath, File]:
 
 
 def paths(source: Path) -> list[PurePosixPath]:
-    """What is in a template, without what use of it where it stands leaves behind."""
+    """List what is in a template, without what its use leaves behind."""
     found = (PurePosixPath(path.relative_to(source).as_posix()) for path in source.rglob("*"))
     return sorted(path for path in found if belongs(path))
 
 
 def belongs(path: PurePosixPath) -> bool:
-    """Whether a path in a template is a part of it, and was not left behind by its use."""
+    """Tell whether a path is part of a template, and not left behind by its use."""
     # A template may have been trained where it stands: a project trains its own.
     is_artifact = "artifacts" in path.parent.parts and not path.name.startswith(".")
     return not is_artifact and not LEFTOVERS.intersection(path.parts)
@@ -129,10 +127,10 @@ def _adapt(
     """Say in pyproject.toml, the README and .python-version what holds for this project."""
     path = PYPROJECT
     own = tomlkit.parse(files[path].content)
-    stood = str(own.get("project", {}).get("description", ""))
+    stood = pyproject.parse(files[path].content).description
     plugin = importlib.metadata.version(DISTRIBUTION)
     changes = {
-        ("project", "requires-python"): _pythons(own, python),
+        ("project", "requires-python"): pyproject.requires_python(python),
         ("project", "description"): description or stood,
         ("tool", pyproject.TOOL, "template-version"): template.version or plugin,
         ("tool", pyproject.TOOL, "template-source"): template.source,
@@ -153,28 +151,15 @@ def _adapt(
 
 
 def _readme(content: bytes, stood: str, description: str, python: str) -> bytes:
-    """A README with the project's description, where the template's has a line to itself."""
+    """Put the project's description into a README, if the template's has a line to itself."""
     lines = content.splitlines(keepends=True)
     for n, line in enumerate(lines if stood and description else []):
         if line.strip() == stood.encode():
             lines[n] = line.replace(stood.encode(), description.encode())
-    return re.sub(
-        rb"Python 3\.\d+ or newer", b"Python %s or newer" % python.encode(), b"".join(lines)
-    )
-
-
-def _pythons(own: TOMLDocument, python: str) -> str:
-    """Return the Python versions of a project: from this one up to what the template's dependencies take.
-
-    The upper bound matters: without one, Poetry looks for versions of each dependency that take
-    every Python to come, and finds none of xgboost or skore, which have such a bound themselves.
-    """
-    stated = SpecifierSet(str(own.get("project", {}).get("requires-python", "")))
-    lowest = [s for s in stated if s.operator == ">=" and s.version.startswith(f"{python}.")]
-    others = [str(s) for s in stated if s.operator not in (">=", ">")]
-    return ",".join([str(lowest[0]) if lowest else f">={python}", *others])
+    newer = f"Python {python} or newer"
+    return re.sub(rb"Python 3\.\d+ or newer", newer.encode(), b"".join(lines))
 
 
 def from_index() -> bool:
-    """Whether the plugin was installed by its name, so that others get the same one by it."""
+    """Tell whether the plugin was installed by its name, so that others get the same one by it."""
     return importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json") is None

@@ -1,4 +1,4 @@
-"""Shows what is under way, how far it is, and what came of it."""
+"""Display of a deploy's steps, with a progress bar."""
 
 from __future__ import annotations
 

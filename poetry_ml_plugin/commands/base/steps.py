@@ -1,4 +1,4 @@
-"""Shows each step as it runs, and its time when it is done."""
+"""Display of steps and their times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INTERRUPTED = 130
 
 
 class Steps:
-    """Runs steps one after the other, until one fails."""
+    """A sequence of steps, which ends with the first failure."""
 
     def __init__(self, io: IO) -> None:
         self._io = io
@@ -34,7 +34,7 @@ class Steps:
         return self.exit_code != 0
 
     def run(self, steps: list[Step]) -> bool:
-        """Whether all were done. What a failure leaves undone is in `resume`.
+        """Run steps, and tell whether all were done. What a failure leaves undone is in `resume`.
 
         After an interruption nothing is done any more.
         """
@@ -90,7 +90,7 @@ class Steps:
 
 
 def signs(encoding: str | None) -> tuple[str, str]:
-    """What stands for "done" and for "under way": not every terminal has every sign."""
+    """Choose signs for "done" and "under way" that the terminal's encoding has."""
     try:
         "✓…".encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):

@@ -1,4 +1,4 @@
-"""Whether an image of a project would build and serve, as far as its files say."""
+"""Checks before an image is built."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from poetry_ml_plugin.host import git
 
 def no_paths(facts: ProjectFacts) -> Iterable[Problem]:
     for package in by_path(facts):
-        what = f"{package.name} is taken from {package.path}, which an image does not have"
+        what = f"{package.name} is installed from {package.path}, which is not in an image"
         yield Problem(what, INSTEAD)
 
 
@@ -21,8 +21,8 @@ def artifacts_in_git(facts: ProjectFacts) -> Iterable[Problem]:
     tracked = git.tracked(facts.root)
     if outside := [path for path in artifacts.files(facts.project) if path not in tracked]:
         yield Problem(
-            f"git does not track {', '.join(outside)}, and Render builds what git tracks",
-            'Run "git add --force" with these, and commit.',
+            f"git does not track {', '.join(outside)}, and Render builds only tracked files",
+            'Add them with "git add --force", and commit.',
         )
 
 

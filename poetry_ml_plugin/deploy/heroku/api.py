@@ -23,18 +23,18 @@ BUSY = 429
 
 MEANING = {
     401: "Heroku does not accept the API key from {source}. Log in again with: heroku login",
-    402: "Heroku wants a payment method first: https://dashboard.heroku.com/account/billing",
-    403: "This account may not do that ({message}). Ask the app's owner for access.",
-    404: "Heroku knows nothing of it ({message}). List your apps with: heroku apps",
-    409: "Something else is under way for this app ({message}). Try again when it is done.",
-    422: "Heroku refuses that: {message}",
-    429: "Too many calls for this account ({message}). Try again in {wait} seconds.",
+    402: "Heroku requires a payment method: https://dashboard.heroku.com/account/billing",
+    403: "This account is not allowed to do that ({message}). Ask the app's owner for access.",
+    404: "Not found on Heroku ({message}). List your apps with: heroku apps",
+    409: "Another operation is in progress for this app ({message}). Try again when it has finished.",
+    422: "Heroku rejected the request: {message}",
+    429: "Rate limit exceeded for this account ({message}). Try again in {wait} seconds.",
 }
-BROKEN = "Heroku has a problem of its own ({status}). See https://status.heroku.com and try again."
+BROKEN = "Heroku has an internal error ({status}). See https://status.heroku.com and try again."
 
 
 class HerokuError(MLError):
-    """What the API answered, by its status and the id of the error."""
+    """An error that the API answered, with its status and id."""
 
     def __init__(self, sentence: str, status: int, id: str) -> None:  # noqa: A002
         super().__init__(sentence)
@@ -61,7 +61,7 @@ class HerokuAPI:
         self._clock = clock
 
     def get(self, path: str, span: str = "") -> Any:
-        """What is at a path; of a list, the part that `span` names, as `version ..; max=5`."""
+        """Fetch a path; of a list, the part that `span` names, as `version ..; max=5`."""
         return self._call("GET", path, headers={"Range": span} if span else {})
 
     def post(self, path: str, body: Body = None, repeatable: bool = False) -> Any:
@@ -90,10 +90,12 @@ class HerokuAPI:
 
         response = self._persist(send, "the upload", True)
         if response.status_code // 100 != 2:  # a redirection has not taken it either
-            raise MLError(f"The upload was refused ({response.status_code}). Run the deploy again.")
+            raise MLError(
+                f"The upload failed with status {response.status_code}. Run the deploy again."
+            )
 
     def stream(self, url: str, start: int = 0, silence: float | None = 60) -> Iterator[bytes]:
-        """The bytes of a log from `start` on, as they come.
+        """Yield the bytes of a log from `start` on, as they arrive.
 
         Ends where the connection does, or after so many seconds of silence; None bears with any.
         """
@@ -112,7 +114,7 @@ class HerokuAPI:
             return  # whoever reads knows how far it came, and asks for the rest
 
     def visit(self, url: str, body: Any = None, key: str = "") -> requests.Response | None:
-        """What a deployed service answers, by POST where there is a body; None where it does not."""
+        """Ask a deployed service, by POST if there is a body; None if it does not answer."""
         try:
             return self._session.request(
                 "GET" if body is None else "POST",
@@ -210,7 +212,7 @@ class _Told:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """The seconds that an answer asks to wait: a number, or a date."""
+    """Return the seconds that an answer asks to wait, given as a number or a date."""
     said = response.headers.get("Retry-After", "")
     if said.isdigit():
         return float(said)

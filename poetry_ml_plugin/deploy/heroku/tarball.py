@@ -48,7 +48,7 @@ def _header(member: Member, size: int) -> bytes:
 
 
 def _rounded(member: Member, size: int) -> Iterator[bytes]:
-    """A file's content in chunks, filled up to whole blocks. Raises MLError where it changes meanwhile."""
+    """Yield a file's content in chunks, padded to whole blocks. Raises MLError if it changes meanwhile."""
     left, source = size, member.source
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
         while left and (part := file.read(min(CHUNK, left))):
@@ -102,7 +102,7 @@ def _deflate(level: int) -> zlib._Compress:
 
 
 def _dense(part: bytes) -> bool:
-    """Whether a chunk is large and a sample from its middle does not shrink."""
+    """Tell whether a chunk is large and a sample from its middle does not shrink."""
     if len(part) < 1 << 16:
         return False
     middle = len(part) // 2

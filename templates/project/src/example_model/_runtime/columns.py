@@ -66,7 +66,7 @@ def to_array(values: Sequence[Any], of: Field) -> Any:
     kind, base = of.kind, of.kind.base
     if kind.members is not None:
         values = [getattr(value, "value", value) for value in values]
-    if of.has_gaps:
+    if of.is_unset:
         values = [None if value is msgspec.UNSET else value for value in values]
     if base == "float" or (base == "int" and of.has_gaps):
         return np.array(values, np.float64)
@@ -284,6 +284,9 @@ def adapted(cell: Any, of: Field) -> Any:
     """A typed value as JSON would have it: 3 for 3.0 where an int is wanted, the day of a midnight."""
     if of.kind.base == "date" and isinstance(cell, datetime.datetime):
         return cell.date() if cell.time() == datetime.time() else cell
+    if of.kind.base == "int" and isinstance(cell, str):
+        number = loose(cell)
+        return repaired(number, of.type) if type(number) is float else cell
     return repaired(cell, of.type)
 
 

@@ -1,17 +1,19 @@
 """Estimators of scikit-learn: saved only after what was loaded back has answered as they do."""
 
+import json
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from . import formats, onnx, probes
-from .comparison import Difference, compare
+from .comparison import compare
 from .errors import ProjectError
 from .predictor import (
+    FAULTS,
     KEY,
     METHODS,
     Answer,
@@ -22,6 +24,7 @@ from .predictor import (
     flatten,
     frame,
     given,
+    is_missing,
     load,
 )
 
@@ -37,7 +40,9 @@ class Export:
     """An estimator as it is saved under `suffix`.
 
     `reason` says why it is not ONNX. `difference` is the largest of all that were compared, relative to
-    the scale of the numbers. `libraries` are the distributions that loading it takes.
+    the scale of the numbers. `libraries` are the distributions that loading it takes. `refuses` says for
+    "missing" and "infinite" in which columns the ONNX model raises InvalidRow for such values, though
+    the estimator would answer: the held-out rows had none, and ONNX means something else by them.
     """
 
     suffix: str
@@ -45,6 +50,7 @@ class Export:
     reason: str | None
     libraries: tuple[str, ...]
     difference: float
+    refuses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def export(estimator: Any, features: Any, tolerance: float, package: str = "") -> Export:
@@ -61,15 +67,10 @@ def export(estimator: Any, features: Any, tolerance: float, package: str = "") -
         warnings.simplefilter("ignore")
         trial = Trial.of(estimator, features, tolerance)
         try:
-            value, difference = _to_onnx(trial)
+            return _to_onnx(trial)
         except Exception as error:  # converters raise what they like
             reason = f"{sentence(error)}{_advice(trial)}"
-            value, difference = _to_skops(trial)
-            libraries = formats.skops_libraries(value, package)
-            if trial.spec.form == "frame":
-                libraries |= {"pandas"}
-            return Export(".skops", value, reason, tuple(sorted(libraries)), difference)
-        return Export(".onnx", value, None, ("onnxruntime",), difference)
+            return _to_skops(trial, reason, package)
 
 
 def artifact(stem: str, names: Iterable[str]) -> str:
@@ -110,21 +111,43 @@ class Trial:
 
         return cls(estimator, spec, [held_out, *probes.draw(spec, columns, ask)], tolerance)
 
-    def judge(self, loaded: Estimator) -> float:
-        """The largest difference of what was loaded back. Raises ProjectError where it is too large."""
+    def judge(self, loaded: Estimator) -> tuple[float, set[tuple[str, str]]]:
+        """The largest difference of what was loaded back, and what it had better refuse.
+
+        That is a column and a fault that none of the held-out rows has. Raises ProjectError where
+        anything else differs too much.
+        """
         self._judge_classes(loaded)
-        worst = 0.0
+        worst, refused = 0.0, set()
         for batch in self.batches:
-            if batch.answers is None:
-                self._judge_refusal(loaded, batch)
+            if batch.fault and loaded.refuses(batch.fault, batch.names):
                 continue
-            for method, expected in batch.answers.items():
-                try:
-                    got = getattr(loaded, method)(batch.columns)
-                    worst = max(worst, compare(got, expected, self.tolerance))
-                except Difference as difference:
-                    raise ProjectError(f"{method} {difference}, on {batch.name}") from None
+            try:
+                worst = max(worst, self._judge_batch(loaded, batch))
+            except ProjectError:
+                if not batch.fault or self._occurs(batch):
+                    raise
+                refused |= {(name, batch.fault) for name in batch.names}
+        return worst, refused
+
+    def _judge_batch(self, loaded: Estimator, batch: probes.Batch) -> float:
+        if batch.answers is None:
+            self._judge_refusal(loaded, batch)
+            return 0.0
+        worst = 0.0
+        for method, expected in batch.answers.items():
+            try:
+                worst = max(
+                    worst, compare(getattr(loaded, method)(batch.columns), expected, self.tolerance)
+                )
+            except Exception as error:  # onnxruntime raises what it likes
+                raise ProjectError(f"{method} {sentence(error)}, on {batch.name}") from error
         return worst
+
+    def _occurs(self, batch: probes.Batch) -> bool:
+        """Whether the held-out rows have what the batch tries."""
+        columns = self.batches[0].columns
+        return any(FAULTS[batch.fault](columns[name]).any() for name in batch.names)
 
     def _judge_classes(self, loaded: Estimator) -> None:
         expected, got = _targets(self.estimator), _targets(loaded)
@@ -177,21 +200,16 @@ def _forms(estimator: Any, features: Any) -> Iterator[tuple[Spec, dict[str, Any]
         yield _spec("text" if text else "matrix", columns), columns, features
         return
     flat = flatten(features)
-    names = _names(estimator)
-    if names and not set(names) - set(flat):
+    names = _names(estimator, list(flat))
+    if names:
         flat = {name: flat[name] for name in names}
-    elif names and names != [f"Column_{i}" for i in range(len(flat))]:  # LightGBM's for an array
-        lacking = ", ".join(sorted(set(names) - set(flat)))
-        raise ProjectError(
-            f"The estimator was fitted on columns that the features lack: {lacking}."
-        )
     table = formats.need("pandas").DataFrame(flat)
     table = _categorized(estimator, table)
     columns = {
         name: np.asarray(table[name], object if _is_text(table[name]) else None) for name in flat
     }
     arrays = _spec("matrix", columns), _spec("text", columns)
-    if not names or names[0] not in flat:
+    if not names:
         if len(flat) == 1 and all(map(_is_text, flat.values())):
             yield arrays[1], columns, next(iter(columns.values()))
         if all(column.dtype.kind in "fiub" for column in columns.values()):
@@ -200,12 +218,21 @@ def _forms(estimator: Any, features: Any) -> Iterator[tuple[Spec, dict[str, Any]
     yield spec, columns, table
 
 
-def _names(estimator: Any) -> list[str]:
-    """The names of the columns that an estimator was fitted on, if it knows any."""
+def _names(estimator: Any, columns: list[str]) -> list[str]:
+    """The columns that an estimator was fitted on, in that order; none where it was fitted on an array."""
     try:
-        return [str(name) for name in estimator.feature_names_in_]
+        fitted = [str(name) for name in estimator.feature_names_in_]
     except AttributeError:
         return []
+    if fitted == [f"Column_{i}" for i in range(len(columns))]:  # what LightGBM calls an array's
+        return []
+    # LightGBM puts "_" where a name has a blank.
+    known = {column.replace(" ", "_"): column for column in columns} | {one: one for one in columns}
+    if lacking := [name for name in fitted if name not in known]:
+        raise ProjectError(
+            f"The estimator was fitted on columns that the features lack: {', '.join(lacking)}."
+        )
+    return [known[name] for name in fitted]
 
 
 def _spec(form: Any, columns: Mapping[str, Any]) -> Spec:
@@ -233,9 +260,11 @@ def _categorized(estimator: Any, table: Any) -> Any:
         return table
     pandas = formats.need("pandas")
     texts = [name for name in table if _is_text(table[name])]
-    kinds = {
-        name: pandas.CategoricalDtype(c) for name, c in _categories(booster, table, texts).items()
-    }
+    try:
+        categories = _categories(booster, table, texts)
+    except Exception:  # another version: the booster then refuses text by itself
+        return table
+    kinds = {name: pandas.CategoricalDtype(known) for name, known in categories.items()}
     return table.astype(kinds) if kinds else table
 
 
@@ -244,8 +273,7 @@ def _categories(booster: Any, table: Any, texts: list[str]) -> dict[str, Any]:
     if known := getattr(getattr(booster, "_Booster", None), "pandas_categorical", None):
         return dict(zip(texts, known, strict=True)) if len(known) == len(texts) else {}
     if getattr(booster, "enable_categorical", False) and hasattr(booster, "get_booster"):
-        exported = booster.get_booster().get_categories(export_to_arrow=True).to_arrow()
-        return {name: found.to_pylist() for name, found in exported if found is not None}
+        return _xgboost_categories(booster.get_booster())
     mask = getattr(booster, "is_categorical_", None)
     if mask is not None and hasattr(booster, "_preprocessor"):
         encoder = booster._preprocessor.named_transformers_["encoder"]
@@ -255,11 +283,25 @@ def _categories(booster: Any, table: Any, texts: list[str]) -> dict[str, Any]:
     return {}
 
 
+def _xgboost_categories(booster: Any) -> dict[str, Any]:
+    """The categories in a model's own JSON: its function that gives them takes pyarrow."""
+    model = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]
+    found = {}
+    for name, known in zip(booster.feature_names, model["cats"]["enc"], strict=True):
+        if len(offsets := known.get("offsets", ())) > 1:
+            text = bytes(byte % 256 for byte in known["values"])
+            pairs = zip(offsets, offsets[1:], strict=False)
+            found[name] = [text[start:end].decode() for start, end in pairs]
+        elif "offsets" not in known:
+            found[name] = known["values"]
+    return found
+
+
 def _is_text(values: Any) -> bool:
     """Whether a column holds text, and perhaps missing ones."""
     if hasattr(values.dtype, "categories") or values.dtype.kind not in "OUT":
         return False
-    return all(isinstance(one, str) or one is None or one is not one for one in values)
+    return all(isinstance(one, str) or is_missing(one) for one in values)
 
 
 def _add_classes(spec: Spec, estimator: Any) -> None:
@@ -293,8 +335,8 @@ def _are_shares(answer: Any) -> bool:
     return answer.ndim == 2 and answer.dtype.kind == "f" and np.allclose(answer.sum(axis=1), 1)
 
 
-def _to_onnx(trial: Trial) -> tuple[bytes, float]:
-    """The bytes of an ONNX model that answers alike, and its largest difference. Raises what the converters raise."""
+def _to_onnx(trial: Trial) -> Export:
+    """An ONNX model that answers alike. Raises what the converters raise, or ProjectError."""
     methods = _onnx_methods(trial)
     direct = [method for method, answer in methods.items() if answer.of is None]
     fault: Exception | None = None
@@ -304,18 +346,40 @@ def _to_onnx(trial: Trial) -> tuple[bytes, float]:
         except Exception as error:  # converters raise what they like
             fault = fault or error
             continue
-        for word in MISSING:
-            spec = msgspec.structs.replace(trial.spec, methods=methods, missing=word)
-            del model.metadata_props[:]
-            model.metadata_props.add(key=KEY, value=msgspec.json.encode(spec).decode())
-            content = formats.dump_onnx(model)
+        texts = any(kind == "str" for _, kind, _ in inputs)
+        for word in MISSING if texts else MISSING[:1]:
             try:
-                return content, trial.judge(load(formats.load_onnx(content)))
+                return _described_onnx(
+                    model, trial, msgspec.structs.replace(trial.spec, methods=methods, missing=word)
+                )
             except Exception as error:  # onnxruntime raises what it likes
                 fault = fault or error
-            if not any(kind == "str" for _, kind, _ in inputs):
-                break
     raise fault or ProjectError("ONNX has no type for its columns")
+
+
+def _described_onnx(model: Any, trial: Trial, spec: Spec) -> Export:
+    """A model with what must be known of it. Raises ProjectError where it does not answer alike."""
+    _, refused = trial.judge(load(formats.load_onnx(_with_spec(model, spec))))
+    spec.columns = [
+        msgspec.structs.replace(
+            column,
+            refuses=column.refuses + [fault for name, fault in refused if name == column.name],
+        )
+        for column in spec.columns
+    ]
+    content = _with_spec(model, spec)
+    difference, _ = trial.judge(load(formats.load_onnx(content)))
+    by_fault = {
+        fault: tuple(column.name for column in spec.columns if (column.name, fault) in refused)
+        for fault in sorted({fault for _, fault in refused})
+    }
+    return Export(".onnx", content, None, ("onnxruntime",), difference, by_fault)
+
+
+def _with_spec(model: Any, spec: Spec) -> bytes:
+    del model.metadata_props[:]
+    model.metadata_props.add(key=KEY, value=msgspec.json.encode(spec).decode())
+    return formats.dump_onnx(model)
 
 
 def _onnx_methods(trial: Trial) -> dict[str, Answer]:
@@ -324,10 +388,10 @@ def _onnx_methods(trial: Trial) -> dict[str, Answer]:
     for method, answer in methods.items():
         if answer.shape == [-1]:
             raise ProjectError(f"{method} answers a {answer.dtype}")
-    offset: Any = getattr(onnx.last(trial.estimator), "offset_", None)
-    if {"decision_function", "score_samples"} <= methods.keys() and np.ndim(offset) == 0:
+    offset: Any = getattr(onnx.last(trial.estimator), "offset_", ())
+    if {"decision_function", "score_samples"} <= methods.keys() and np.size(offset) == 1:
         # So scikit-learn defines it for every detector of outliers; the converters have only the one.
-        shifted = {"of": "decision_function", "offset": float(offset)}
+        shifted = {"of": "decision_function", "offset": float(np.ravel(offset)[0])}
         methods["score_samples"] = msgspec.structs.replace(methods["score_samples"], **shifted)
     return methods
 
@@ -376,10 +440,11 @@ def _doubled(kinds: Mapping[str, str]) -> dict[str, str]:
     return {name: kind if kind == "str" else "float64" for name, kind in kinds.items()}
 
 
-def _to_skops(trial: Trial) -> tuple[bytes, float]:
-    """What skops writes, and the largest difference of what it brings back. Raises ProjectError."""
+def _to_skops(trial: Trial, reason: str, package: str) -> Export:
+    """What skops writes of the estimator. Raises ProjectError where that does not answer alike."""
     spec = msgspec.structs.replace(trial.spec, classes=[])  # the estimator has them itself
     value = {KEY: trial.estimator, "spec": msgspec.json.encode(spec).decode()}
+    value["imports"] = ["pandas"] if spec.form == "frame" else []
     try:
         content = formats.dump_skops(value)
         trusted = formats.untrusted_types(content)
@@ -387,7 +452,12 @@ def _to_skops(trial: Trial) -> tuple[bytes, float]:
             raise ProjectError(
                 f"{', '.join(own)} must stand in a module of the package to be loaded"
             )
-        return content, trial.judge(load(formats.load_skops(content, trusted)))
+        difference, refused = trial.judge(load(formats.load_skops(content, trusted)))
+        assert not refused  # it is scikit-learn itself
+        libraries = formats.distributions(
+            formats.skops_modules(value, content) - {"numpy", package}
+        )
+        return Export(".skops", content, reason, tuple(sorted(libraries)), difference)
     except ProjectError:
         raise
     except Exception as error:

@@ -101,7 +101,8 @@ def _in_record(value: dict[str, Any], kind: Any, path: str) -> Iterator[tuple[st
     allowed = [*known, *_tag(kind)]
     for key in value:
         if key not in allowed:
-            yield _join(path, key), f"unknown field{suggestion(key, known)}"
+            near = next((part.key for part in known.values() if part.name == key), key)
+            yield _join(path, key), f"unknown field{suggestion(near, known)}"
     for key, field in known.items():
         if key in value:
             yield from in_value(value[key], field.type, _join(path, key))
@@ -190,8 +191,8 @@ def allowed(hint: Any) -> str:
     options, metas, _ = peel(hint)
     kind = kind_of(hint)
     if kind.choices:
-        words = [str(choice) for choice in kind.choices]
-        return f"one of {', '.join(words[:20])}{', …' if len(words) > 20 else ''}"
+        choices = [str(choice) for choice in kind.choices]
+        return f"one of {', '.join(choices[:20])}{', …' if len(choices) > 20 else ''}"
     limits = [limit for meta in metas for limit in _limits(meta, kind.base)]
     limited = " and ".join(limits)
     return f"{_noun(options, kind.base)} {'of ' * limited.startswith('at ')}{limited}".strip()
@@ -247,7 +248,7 @@ def nearest(name: str, known: Iterable[str], misspelt: Iterable[str] | None = No
     if bared(name) in bare:
         return bare[bared(name)]
     candidates = [bared(other) for other in (known if misspelt is None else misspelt)]
-    found = difflib.get_close_matches(bared(name), candidates, 1, 0.8)
+    found = difflib.get_close_matches(bared(name), candidates, 1, 0.7)
     return bare[found[0]] if found else None
 
 

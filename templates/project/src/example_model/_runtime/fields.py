@@ -57,9 +57,14 @@ class Field:
     kind: Kind
 
     @property
+    def is_unset(self) -> bool:
+        """Whether a row may be without the field, which is UNSET then."""
+        return not self.required and self.default() is msgspec.UNSET
+
+    @property
     def has_gaps(self) -> bool:
         """Whether a row may be without a value."""
-        return self.kind.nullable or (not self.required and self.default() is msgspec.UNSET)
+        return self.kind.nullable or self.is_unset
 
 
 class Hint(NamedTuple):
@@ -97,9 +102,11 @@ def _fields(row: Any) -> Iterator[Field]:
     hints = get_type_hints(kind, include_extras=True)
     if typing.is_typeddict(kind):
         for name, hint in hints.items():
+            needed = name in kind.__required_keys__
             while get_origin(hint) in (typing.Required, typing.NotRequired):
+                needed = get_origin(hint) is typing.Required
                 hint = get_args(hint)[0]
-            yield field(name, name, hint, name in kind.__required_keys__, lambda: msgspec.UNSET)
+            yield field(name, name, hint, needed, lambda: msgspec.UNSET)
     elif is_dataclass(kind):
         for part in (part for part in dataclass_fields(kind) if part.init):
             default = _default(part.default, part.default_factory, MISSING)

@@ -57,7 +57,8 @@ def pack(name: str, value: Any, package: str = "") -> Packed:
     try:
         content = kind.dump(value)
         trusted = kind.trusts(content) if kind.trusts else []
-        fault = kind.differs(value, unpack(name, content, trusted))
+        back = unpack(name, content, trusted)
+        fault = kind.differs(value, back)
     except ProjectError as error:
         raise ProjectError(f"{name}: {str(error).removeprefix(f'{name}: ')}") from error
     except Exception as error:
@@ -70,7 +71,7 @@ def pack(name: str, value: Any, package: str = "") -> Packed:
     needs = set(kind.needs)
     if kind.modules:
         # Every numpy reads the arrays of every other; the project's own version says nothing.
-        needs |= distributions(kind.modules(value, content) - {"numpy", package})
+        needs |= distributions(kind.modules(back, content) - {"numpy", package})
     versions = {one: version for one in sorted(made | needs) if (version := _version(one))}
     return Packed(kind.name, content, versions, sorted(needs), trusted)
 
@@ -178,13 +179,11 @@ def untrusted_types(content: bytes) -> list[str]:
     return list(need("skops.io").get_untrusted_types(data=content))
 
 
-def skops_libraries(content: bytes, package: str = "") -> set[str]:
-    """The distributions that loading what skops wrote takes, without the project's own."""
-    return {"skops", *distributions(_skops_modules(None, content) - {"numpy", package})}
-
-
-def _skops_modules(value: Any, content: bytes) -> set[str]:
-    found = set()
+def skops_modules(value: Any, content: bytes) -> set[str]:
+    """The packages that loading what skops wrote takes. A dict may name more of them as its "imports"."""
+    found = {"skops", "sklearn"}
+    if isinstance(value, dict):
+        found.update(value.get("imports", ()))
 
     def note(node: dict[str, Any]) -> dict[str, Any]:
         if isinstance(module := node.get("__module__"), str):
@@ -248,7 +247,8 @@ def _pickled_modules(value: Any, content: bytes) -> set[str]:
     class Notes(pickle.Pickler):
         def persistent_id(self, one: Any) -> None:
             owner = one if hasattr(one, "__qualname__") else type(one)
-            found.add(str(getattr(owner, "__module__", "")).partition(".")[0])
+            for base in getattr(owner, "__mro__", (owner,)):
+                found.add(str(getattr(base, "__module__", "")).partition(".")[0])
 
     Notes(io.BytesIO()).dump(value)
     return found - {""}
@@ -276,7 +276,7 @@ FORMATS: dict[str, Format] = {
         dump_skops,
         load_skops,
         needs=("skops",),
-        modules=_skops_modules,
+        modules=skops_modules,
         trusts=untrusted_types,
         differs=_skops_differs,
     ),

@@ -14,18 +14,19 @@ def match(
     absent: Collection[str] = (),
     targets: Collection[str] = (),
     source: str = "",
+    partial: bool = False,
 ) -> tuple[str, ...]:
     """The columns that are neither a field nor a target, and are carried along.
 
     Raises InvalidRows for a field without a column that is not said to be `absent`, for a column that
-    comes twice, and for one that is nearly a field.
+    comes twice, and for one that is nearly a field. With `partial`, any field may be without a column.
     """
-    if separators := _separators(header):
+    known = {field.key for field in wanted} | set(targets)
+    if (separators := _separators(header)) and header[0] not in known:
         raise collected([Fault(f"the header has {separators} where commas belong")], source)
-    faults = list(_faults(header, {field.key: field for field in wanted}, absent, targets))
+    faults = list(_faults(header, {field.key: field for field in wanted}, absent, targets, partial))
     if faults:
         raise collected(faults, source)
-    known = {field.key for field in wanted} | set(targets)
     return tuple(name for name in header if name not in known)
 
 
@@ -34,6 +35,7 @@ def _faults(
     wanted: dict[str, Field],
     absent: Collection[str],
     targets: Collection[str],
+    partial: bool,
 ) -> Iterator[Fault]:
     for name in dict.fromkeys(header):
         if header.count(name) > 1:
@@ -49,7 +51,7 @@ def _faults(
         elif name == ANSWER or name.startswith(f"{ANSWER}."):
             yield Fault(f'the column "{name}" has the name of an answer: rename or remove it')
     for name in without:
-        if name in near.values():
+        if name in near.values() or (partial and name in wanted):
             continue
         hint = ""
         if name in wanted and not _is_needed(wanted[name]):

@@ -1,5 +1,6 @@
 """Conversion of a fitted estimator to an ONNX model with one output for each of its methods."""
 
+import copy
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -27,21 +28,24 @@ def convert(estimator: Any, inputs: Sequence[Input], methods: Iterable[str]) -> 
     import onnx
 
     _register_boosters()
+    estimator = _without_names(estimator)
     methods = list(methods)
-    options = {"zipmap": False} if "predict_proba" in methods else {}
+    classifies = hasattr(last(estimator), "classes_")
+    options = {"zipmap": False} if classifies else {}
     if "score_samples" in methods:
         options["score_samples"] = True
     model = _convert(estimator, inputs, options)
-    scores = "decision_function" in methods and hasattr(last(estimator), "classes_")
+    scores = "decision_function" in methods and classifies
     extra = _convert(estimator, inputs, {**options, "raw_scores": True}) if scores else None
     names = [output.name for output in model.graph.output]
     outputs = {method: _output(method, names, methods) for method in methods}
     if extra is not None:
+        _without_shares(extra)
         outputs["decision_function"] = _append(model, extra, 1)
     del model.graph.output[:]
     for method, name in outputs.items():
-        node = onnx.helper.make_node("Identity", [name], [method])
-        model.graph.node.append(node)
+        if name != method:
+            model.graph.node.append(onnx.helper.make_node("Identity", [name], [method]))
         # Without a type: the converters do not always know theirs, and onnxruntime infers it.
         model.graph.output.append(onnx.ValueInfoProto(name=method))
     _sort_opsets(model)
@@ -62,6 +66,19 @@ def last(estimator: Any) -> Any:
 def first(estimator: Any) -> Any:
     """The first step of a pipeline, or the estimator itself."""
     return first(estimator.steps[0][1]) if hasattr(estimator, "steps") else estimator
+
+
+def _without_names(estimator: Any) -> Any:
+    """A copy of an XGBoost estimator that knows no columns by name: its converter takes "f0", "f1" alone."""
+    booster = last(estimator)
+    if (
+        not type(booster).__module__.startswith("xgboost")
+        or not booster.get_booster().feature_names
+    ):
+        return estimator
+    estimator = copy.deepcopy(estimator)
+    last(estimator).get_booster().feature_names = None
+    return estimator
 
 
 def _output(method: str, names: Sequence[str], methods: Sequence[str]) -> str:
@@ -138,6 +155,14 @@ def _append(model: Any, extra: Any, place: int) -> str:
     known = {opset.domain for opset in model.opset_import}
     model.opset_import.extend(o for o in extra.opset_import if o.domain not in known)
     return renamed(extra.graph.output[place].name)
+
+
+def _without_shares(model: Any) -> None:
+    """Let a booster's trees give their scores as they are: its converter has no option for that."""
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "TreeEnsembleClassifier" and attribute.name == "post_transform":
+                attribute.s = b"NONE"
 
 
 def _sort_opsets(model: Any) -> None:

@@ -38,13 +38,11 @@ def complete(
 
     Raises InvalidRows where the header does not fit.
     """
-    gap: Any = None
-    if piece.partial:
-        gap, absent = msgspec.UNSET, [part.key for part in found if part.key not in piece.cells]
-    known = [part for part in found if not piece.partial or part.key in piece.cells]
-    said = () if piece.partial else absent
-    unused = match(piece.header or list(piece.cells), known, said, targets, source)
-    gaps = dict.fromkeys(absent, [gap] * len(piece.lines))
+    gap = msgspec.UNSET if piece.partial else None
+    header = piece.header or list(piece.cells)
+    unused = match(header, found, absent, targets, source, piece.partial)
+    without = [part.key for part in found if part.key not in header]
+    gaps = dict.fromkeys(without, [gap] * len(piece.lines))
     return piece._replace(cells={**piece.cells, **gaps}), unused
 
 

@@ -1,6 +1,6 @@
 """Saved estimators, asked in scikit-learn's words whichever format is behind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -85,6 +85,11 @@ class Estimator:
             raise AttributeError(f"This estimator offers {', '.join(self.methods)}, not {name}.")
         return partial(self._ask, name)
 
+    def refuses(self, fault: str, names: Iterable[str]) -> bool:
+        """Whether InvalidRow is raised for a fault ("missing", "infinite") in all of these columns."""
+        columns = {column.name: column for column in self._spec.columns}
+        return all(fault in columns[name].refuses for name in names)
+
     def _ask(self, method: str, features: Any) -> Any:
         columns = arrange(self._spec, features)
         answer = self._spec.methods[method]
@@ -134,13 +139,20 @@ class Onnx:
     def __init__(self, spec: Spec, session: Any, classes: list[Any]) -> None:
         self._spec, self._session, self._classes = spec, session, classes
         self._inputs = [(one.name, one.type) for one in session.get_inputs()]
+        self._options = need("onnxruntime").RunOptions()
+        self._options.log_severity_level = 4  # what goes wrong is raised as an error
         self._places = [_places(one.values) for one in spec.classes]
 
     def ask(self, method: str, columns: Mapping[str, Any]) -> Any:
         answer = self._spec.methods[method]
         if answer.of:
             return self.ask(answer.of, columns) + answer.offset
-        (found,) = self._session.run([method], self._tensors(columns))
+        try:
+            (found,) = self._session.run([method], self._tensors(columns), self._options)
+        except (InvalidRow, ProjectError):
+            raise
+        except Exception as error:  # onnxruntime's have no base of their own
+            raise ValueError(f"The model cannot predict these rows: {error}") from error
         if method == "predict" and self._classes:
             return self._labels(found, answer)
         if answer.widths is None:
@@ -169,23 +181,29 @@ class Onnx:
         if kind == "tensor(string)":
             return self._texts(column, values).reshape(-1, 1)
         array = np.asarray(values, None if values.dtype.kind in "fiub" else np.float64)
-        tensor = array.astype(NUMPY[kind])
+        tensor = array.astype(NUMPY[kind], copy=False)
+        if tensor.dtype != array.dtype and array.dtype.kind != "b":
+            self._check(column, array, tensor)
+        return tensor.reshape(-1, 1)
+
+    def _check(self, column: Column, array: Any, tensor: Any) -> None:
+        """Raise InvalidRow for a number that is another one in the type that the model takes."""
         if tensor.dtype.kind == "f":
+            if np.isfinite(tensor).all():
+                return
             lost = np.isinf(tensor) & np.isfinite(array)
         else:
             lost = tensor != array
         if lost.any():
             row = int(lost.argmax())
-            raise InvalidRow(
-                f"{column.name}: {array[row]} is out of the model's range", row, column.name
-            )
-        return tensor.reshape(-1, 1)
+            text = f"{column.name}: {array[row]} is out of the model's range"
+            raise InvalidRow(text, row, column.name)
 
     def _texts(self, column: Column, values: Any) -> Any:
         texts = np.empty(len(values), object)
         for row, value in enumerate(values):
             if not isinstance(value, str):
-                if not _is_missing(value):
+                if not is_missing(value):
                     raise InvalidRow(f"{column.name}: {value!r} is not text", row, column.name)
                 value = self._spec.missing
             texts[row] = str(value)
@@ -279,7 +297,7 @@ def _series(pandas: Any, column: Column, values: Any) -> Any:
         raise ProjectError(
             f"{column.name}: the estimator was fitted on {column.dtype}, which {series.dtype} does not become: {error}"
         ) from error
-    if converted.dtype.kind in "iu" and (converted != series).any():
+    if converted.dtype.kind in "iuM" and (converted.notna() & (converted != series)).any():
         raise ProjectError(f"{column.name}: the estimator was fitted on {column.dtype}.")
     return converted
 
@@ -291,8 +309,11 @@ def _as_is(values: Any) -> Any:
 def _refuse(spec: Spec, columns: Mapping[str, Any]) -> None:
     """Raise InvalidRow for what the estimator refused when it was saved, whichever format is behind."""
     for column in spec.columns:
+        values = columns[column.name]
+        if not column.refuses or (values.dtype.kind == "f" and np.isfinite(values).all()):
+            continue
         for fault in column.refuses:
-            wrong = FAULTS[fault](columns[column.name])
+            wrong = FAULTS[fault](values)
             if wrong.any():
                 row = int(wrong.argmax())
                 raise InvalidRow(f"{column.name} must not be {fault}", row, column.name)
@@ -303,7 +324,7 @@ def missing(values: Any) -> Any:
     if hasattr(values, "isna"):
         return values.isna().to_numpy()
     if values.dtype.kind == "O":
-        return np.fromiter(map(_is_missing, values), bool, len(values))
+        return np.fromiter(map(is_missing, values), bool, len(values))
     if values.dtype.kind in "mM":
         return np.isnat(values)
     return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
@@ -318,8 +339,10 @@ def infinite(values: Any) -> Any:
 FAULTS: dict[str, Callable[[Any], Any]] = {"missing": missing, "infinite": infinite}
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or value is not value or type(value).__name__ in ("NAType", "NaTType")
+def is_missing(value: Any) -> bool:
+    if isinstance(value, float):
+        return value != value
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _numbers(found: Any, answer: Answer) -> Any:

@@ -14,11 +14,16 @@ Ask = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 class Batch(NamedTuple):
-    """Rows, and what the estimator answers to them by method; None where it raises an error."""
+    """Rows, and what the estimator answers to them by method; None where it raises an error.
+
+    `fault` is what is wrong with the values of `names`, where a saved estimator may refuse that.
+    """
 
     name: str
     columns: dict[str, Any]
     answers: dict[str, Any] | None
+    fault: str = ""
+    names: tuple[str, ...] = ()
 
 
 def draw(spec: Spec, columns: Mapping[str, Any], ask: Ask) -> Iterator[Batch]:
@@ -30,20 +35,37 @@ def draw(spec: Spec, columns: Mapping[str, Any], ask: Ask) -> Iterator[Batch]:
     base = {name: values[rows] for name, values in columns.items()}
     groups = [spec.columns[i::GROUPS] for i in range(min(GROUPS, len(spec.columns)))]
     for kind, change in CHANGES.items():
+        fault = kind if kind in FAULTS else ""
         changed = [(group, trial) for group in groups if (trial := _changed(base, group, change))]
-        if not changed:
-            continue
-        together = {name: np.concatenate([trial[name] for _, trial in changed]) for name in base}
-        if answers := _asked(ask, together):
-            yield Batch(kind, together, answers)
-            continue
-        for group, trial in changed:
-            answers = _asked(ask, trial)
-            if answers is None and (fault := kind.partition(" ")[0]) in FAULTS:
+        for (group, trial), answers in zip(changed, _answers(ask, changed), strict=True):
+            names = tuple(column.name for column in group)
+            if fault and answers is None:
                 for column in group:
                     column.refuses.append(fault)
-                continue
-            yield Batch(f"{kind} in {', '.join(column.name for column in group)}", trial, answers)
+            else:
+                yield Batch(f"{kind} values of {', '.join(names)}", trial, answers, fault, names)
+
+
+def _answers(ask: Ask, changed: list[tuple[list[Column], dict[str, Any]]]) -> list[Any]:
+    """What the estimator answers to each group's rows: asked all at once, and one by one if that fails."""
+    if not changed:
+        return []
+    trials = [trial for _, trial in changed]
+    together = {name: np.concatenate([trial[name] for trial in trials]) for name in trials[0]}
+    answers = _asked(ask, together)
+    if answers is None:
+        return [_asked(ask, trial) for trial in trials]
+    return [
+        {method: _rows(answer, i * ROWS) for method, answer in answers.items()}
+        for i in range(len(trials))
+    ]
+
+
+def _rows(answer: Any, start: int) -> Any:
+    if isinstance(answer, list):
+        return [_rows(one, start) for one in answer]
+    rows = slice(start, start + ROWS)
+    return answer.iloc[rows] if hasattr(answer, "iloc") else answer[rows]
 
 
 def _asked(ask: Ask, columns: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -94,8 +116,8 @@ def _unknown(values: Any) -> Any:
 
 
 CHANGES: dict[str, Callable[[Any], Any]] = {
-    "missing values": _missing,
-    "infinite values": _infinite,
-    "extreme values": _extreme,
-    "unknown texts": _unknown,
+    "missing": _missing,
+    "infinite": _infinite,
+    "extreme": _extreme,
+    "unknown": _unknown,
 }

@@ -36,8 +36,9 @@ def plain(value: Any, where: str = "") -> Any:
         raise ProjectError(f"{where or 'the value'} is {value!r}; JSON has no such number")
     if value is None or isinstance(value, str | int | float):
         return value
+    hint = " Save its tolist()." if isinstance(value, np.ndarray) else ""
     raise ProjectError(
-        f"{where or 'the value'} is {_a(value)}; JSON has only objects, lists, text, numbers, true, false and null"
+        f"{where or 'the value'} is {_a(value)}; JSON has only objects, lists, text, numbers, true, false and null.{hint}"
     )
 
 

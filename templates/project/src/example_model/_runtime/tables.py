@@ -21,7 +21,7 @@ from .pieces import Piece
 __all__ = ["KINDS", "SUFFIXES", "Columns", "Decode", "InvalidTable", "Render", "Table", "from_request", "read", "scan"]  # fmt: skip
 
 InvalidTable = InvalidRows
-PIECE = 16_384  # rows that are in memory at once
+PIECE = 1_024  # rows that are in memory at once; more of them take longer to read, each
 KNOWN_WORDS = 100_000  # of a column, of which equal ones are kept once
 
 

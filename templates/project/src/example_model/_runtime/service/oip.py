@@ -16,7 +16,7 @@ from ..exchange import record_rows
 from ..faults import suggestion
 from ..fields import fields, kind_of, peel
 from ..pieces import Piece
-from ..signature import Schema
+from ..signature import InvalidAnswers, Schema
 from .resources import Status, fixed, invalid_is_400, read, refusal_is_400
 
 
@@ -87,7 +87,7 @@ class Protocol:
         self._schema, self._predict, self._status = schema, predict, status
         row = Any if schema.row is None else schema.row
         self._inputs = tensors(row, "input")
-        self._outputs = tensors(schema.answer, "output")
+        self._outputs = tensors(schema.answer, "output", labelled=True)
         self._lists = {tensor.name for tensor in self._inputs if len(tensor.shape) > 1}
         self._decoder = msgspec.json.Decoder(Request)
 
@@ -139,14 +139,13 @@ class Protocol:
         """The rows that these tensors hold. Raises ValueError, InvalidRows among them."""
         if self._schema.fields:
             return self._records(inputs)
-        loosely = self._schema.row is None or peel(self._schema.row).nullable
-        if len(inputs) == 1 and not (
-            loosely and inputs[0].name != "input" and _is_column(inputs[0])
-        ):
+        objects = _takes_objects(self._schema.row)
+        named = objects and inputs[0].name != "input" and _is_column(inputs[0])
+        if len(inputs) == 1 and (self._schema.row is None or not named):
             return self._schema.convert(_nested(_flat(inputs[0]), inputs[0].shape))
-        columns = {tensor.name: _column(tensor, nested=False) for tensor in inputs}
-        if not loosely:
+        if not objects:
             raise ValueError("Send one input.")
+        columns = {tensor.name: _column(tensor, nested=False) for tensor in inputs}
         return self._schema.convert(_transposed(inputs, columns))
 
     def _records(self, inputs: list[Input]) -> Any:
@@ -159,7 +158,7 @@ class Protocol:
                     f"Input {name!r} is no field of a row, or comes twice{suggestion(name, known)}"
                 )
             cells = _column(tensor, nested=name in self._lists)
-            is_json = known[name].kind.base == "json" and tensor.datatype == "BYTES"
+            is_json = known[name].kind.base == "json" and name not in self._lists
             columns[name] = [_parsed(cell) for cell in cells] if is_json else cells
         _same_length(columns)
         number = len(next(iter(columns.values())))
@@ -168,20 +167,28 @@ class Protocol:
         return record_rows(self._schema.row, pieces.complete(piece, self._schema.fields)[0])
 
 
-def tensors(kind: Any, alone: str) -> list[Tensor]:
-    """The tensors of a row or an answer: one a field, or one in all where there are no fields."""
-    found = fields(kind)
-    if found:
-        return [Tensor(field.key, *_datatype(field.type)) for field in found]
-    return [Tensor(alone, *_datatype(kind))]
+def tensors(kind: Any, alone: str, labelled: bool = False) -> list[Tensor]:
+    """The tensors of a row or an answer: one a field, or one in all where there are no fields.
+
+    Of an answer, objects of numbers are a tensor too, with labels.
+    """
+    found = [(field.key, field.type) for field in fields(kind)] or [(alone, kind)]
+    return [Tensor(name, *_datatype(hint, labelled)) for name, hint in found]
 
 
-def _datatype(hint: Any) -> tuple[str, list[int]]:
-    options, kind = peel(hint).options, kind_of(hint)
-    if len(options) == 1 and get_origin(options[0]) in (list, dict) and get_args(options[0]):
-        datatype, shape = _datatype(get_args(options[0])[-1])
-        return datatype, [*shape, -1]
-    return DATATYPES.get(kind.base, "FP64" if kind.base == "any" else "BYTES"), [-1]
+def _datatype(hint: Any, labelled: bool) -> tuple[str, list[int]]:
+    options, base = peel(hint).options, kind_of(hint).base
+    nested = (list, dict) if labelled else (list,)
+    if len(options) == 1 and get_origin(options[0]) in nested:
+        inner = get_args(options[0])[-1]
+        datatype, shape = _datatype(inner, labelled)
+        if len(shape) > 1 or kind_of(inner).base != "json":
+            return datatype, [*shape, -1]
+    return DATATYPES.get(base, "FP64" if base == "any" else "BYTES"), [-1]
+
+
+def _takes_objects(row: Any) -> bool:
+    return row is None or any(get_origin(option) is dict for option in peel(row).options)
 
 
 def _is_column(tensor: Input) -> bool:
@@ -208,9 +215,9 @@ def _same_length(columns: dict[str, list[Any]]) -> None:
         raise ValueError("The inputs have different numbers of rows.")
 
 
-def _parsed(cell: str | None) -> Any:
+def _parsed(cell: Any) -> Any:
     """A value that a tensor of BYTES holds as JSON."""
-    return None if cell is None else msgspec.json.decode(cell)
+    return msgspec.json.decode(cell) if isinstance(cell, str) else cell
 
 
 def _flat(tensor: Input) -> list[Any]:
@@ -251,14 +258,38 @@ def _outputs(answers: Any, wanted: list[Tensor]) -> list[dict[str, Any]]:
 
 def _output(tensor: Tensor, values: list[Any]) -> dict[str, Any]:
     output: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype}
-    if values and isinstance(values[0], dict) and tensor.datatype != "BYTES":
-        output["parameters"] = {"labels": ",".join(values[0])}
-        values = [list(value.values()) for value in values]
+    if labels := _labels(values) if tensor.datatype != "BYTES" else []:
+        output["parameters"] = {"labels": ",".join(labels)}
+        values = [[value[label] for label in labels] for value in values]
     shape, level = [len(values)], values
     while level and isinstance(level[0], list):
         shape.append(len(level[0]))
         level = level[0]
     flat = list(_leaves(values))
-    if tensor.datatype == "BYTES":
-        flat = [v if isinstance(v, str) else msgspec.json.encode(v).decode() for v in flat]
+    if len(flat) != math.prod(shape):
+        raise InvalidAnswers(
+            f"The output {tensor.name} has lists of different lengths, which no tensor holds."
+        )
+    output["datatype"] = datatype = _actual(tensor.datatype, flat)
+    if datatype == "BYTES":
+        flat = [
+            v if v is None or isinstance(v, str) else msgspec.json.encode(v).decode() for v in flat
+        ]
     return {**output, "shape": shape, "data": flat}
+
+
+def _labels(values: list[Any]) -> list[str]:
+    """The keys that all answers have, where they are objects of numbers."""
+    if not all(isinstance(value, dict) for value in values) or not values:
+        return []
+    keys = set(values[0])
+    numbers = all(isinstance(n, int | float) for value in values for n in value.values())
+    return list(values[0]) if numbers and all(set(value) == keys for value in values) else []
+
+
+def _actual(datatype: str, values: list[Any]) -> str:
+    """The datatype of these values, where the annotations do not say it."""
+    kinds = {type(value) for value in values} - {type(None)}
+    if datatype != "FP64" or kinds <= {int, float}:
+        return datatype
+    return "BOOL" if kinds == {bool} else "BYTES"

@@ -69,8 +69,8 @@ class Prediction:
             rows, render = self._kinds[kind](self._schema, body, absent)
         with refusal_is_400():
             answers = self._predict(rows)
-        response.content_type = kind
         response.data = render(answers)
+        response.content_type = kind
 
 
 class Page:
