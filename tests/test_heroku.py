@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import urllib.request
 import threading
 import time
 import webbrowser
@@ -207,8 +208,12 @@ def test_a_deploy_ends_with_the_prediction_of_the_model_here(
     (dyno,) = app.dynos
     assert dyno.state == "up"
     url = f"{deployed.fake.outside}/router/churn-test"
-    there = churn.verb("predict", ROWS, "--url", url).stdout
-    assert json.loads(there) == json.loads(churn.verb("predict", ROWS).stdout)
+    request = urllib.request.Request(
+        f"{url}/predict", f'{{"data": {ROWS}}}'.encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        there = json.load(response)["predictions"]
+    assert there == json.loads(churn.verb("predict", ROWS).stdout)
     (slug,) = app.slugs.values()
     (packages,) = slug.bin.parent.glob("lib/*/site-packages")
     assert (packages / "falcon").exists()
@@ -747,7 +752,7 @@ def test_500_mb_are_packed_in_little_memory(tmp_path: Path) -> None:
 
 
 def test_the_same_files_make_the_same_tarball(mine: Path, tmp_path: Path) -> None:
-    (mine / "src/churn/artifacts/classes.json").write_bytes(os.urandom(200_000))  # is stored
+    (mine / "src/churn/artifacts/model.onnx").write_bytes(os.urandom(200_000))  # is stored
     made = []
     for number in range(2):
         for path in mine.rglob("*"):

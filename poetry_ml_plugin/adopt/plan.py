@@ -78,7 +78,8 @@ def plan(
             f"{project.root} has a model already, that of {model}. Add it without --data."
         )
     word = find.FROM_DATA if data else find.DEFAULT
-    rendered = render.plan(own, python, template=find.get(word, project.root, project.root))
+    template = find.get(word, project.root, project.root)
+    rendered = render.plan(own, python, data.description if data else None, template)
     files = dict(_files(project, own, rendered, model))
     files[update.BASE] = update.remember(rendered)[update.BASE]
     if data:

@@ -144,8 +144,6 @@ _ORIGIN = "say here where it comes from, what a row of it is, and who may have i
 def readme(text: str, data: Data) -> str:
     """A README with places for what follows from the data, and without what is said of the sample."""
     text = text.replace(EXAMPLE, "")
-    # The first line below the title is the description, which the template's README has of the sample.
-    text = re.sub(r"\A(# .*\n\n).*", lambda found: found[1] + data.description, text, count=1)
     if not data.commit:
         text = text.replace("git keeps `raw/`", "none of it is in git unless you add it")
     return re.sub(r"^## ", f"{PLACES}## ", text, count=1, flags=re.MULTILINE)

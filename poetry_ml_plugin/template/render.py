@@ -147,17 +147,18 @@ def _adapt(
     files[PurePosixPath(".python-version")] = File(f"{python}\n".encode())
     readme = PurePosixPath("README.md")
     if readme in files:
-        files[readme] = File(_readme(files[readme].content, stood, description, python))
+        content = describe(files[readme].content, stood, description)
+        newer = f"Python {python} or newer".encode()
+        files[readme] = File(re.sub(rb"Python 3\.\d+ or newer", newer, content))
 
 
-def _readme(content: bytes, stood: str, description: str, python: str) -> bytes:
-    """Put the project's description into a README, if the template's has a line to itself."""
-    lines = content.splitlines(keepends=True)
+def describe(readme: bytes, stood: str, description: str) -> bytes:
+    """Put another description into a README, where the one that stood there has a line to itself."""
+    lines = readme.splitlines(keepends=True)
     for n, line in enumerate(lines if stood and description else []):
         if line.strip() == stood.encode():
             lines[n] = line.replace(stood.encode(), description.encode())
-    newer = f"Python {python} or newer"
-    return re.sub(rb"Python 3\.\d+ or newer", newer.encode(), b"".join(lines))
+    return b"".join(lines)
 
 
 def from_index() -> bool:

@@ -349,6 +349,22 @@ def _name(kind: Any) -> str:
     return getattr(kind, "__name__", str(kind))
 
 
+def size(columns: Columns) -> int:
+    """Return the number of rows that columns have."""
+    return len(next(iter(flat(columns).values()), ()))
+
+
+def flat(columns: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return columns without nesting: {"a": {"b": …}} as {"a.b": …}."""
+    result: dict[str, Any] = {}
+    for name, values in columns.items():
+        if isinstance(values, dict):
+            result |= flat(values, f"{prefix}{name}.")
+        else:
+            result[f"{prefix}{name}"] = _numpy().asarray(values)
+    return result
+
+
 def _numpy() -> Any:
     # Not at the top of the module: a model may do without numpy.
     import numpy

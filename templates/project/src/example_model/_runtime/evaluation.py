@@ -9,10 +9,9 @@ from typing import Any
 import msgspec
 
 from . import staging
-from .columns import Columns, to_columns, to_rows
+from .columns import Columns, flat, size, to_columns, to_rows
 from .config import Config
 from .errors import ProjectError
-from .independence import flat, size
 from .manifest import Manifest, file_digest
 from .signature import Schema
 from .tables import Table

@@ -13,7 +13,6 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 
 from .errors import ProjectError
 from .roundtrip import difference, plain
@@ -196,6 +195,8 @@ def skops_modules(value: Any, content: bytes) -> set[str]:
 
 def dump_safetensors(arrays: Any) -> bytes:
     """A dict of numpy arrays. Raises ProjectError for anything else."""
+    import numpy as np
+
     if not isinstance(arrays, dict):
         raise ProjectError(f"{_of(arrays)} is not a dict of numpy arrays")
     for name, array in arrays.items():

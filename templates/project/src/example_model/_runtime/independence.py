@@ -1,12 +1,12 @@
 """Whether a row's prediction depends on the other rows of the call."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .columns import Columns
+from .columns import Columns, flat, size
 from .comparison import Difference, compare
 
 Predict = Callable[[Columns], Columns]
@@ -63,19 +63,3 @@ def join(parts: list[Columns]) -> Columns:
         else np.concatenate([part[name] for part in parts])
         for name, values in parts[0].items()
     }
-
-
-def size(columns: Columns) -> int:
-    """Return the number of rows that columns have."""
-    return len(next(iter(flat(columns).values()), ()))
-
-
-def flat(columns: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return columns without nesting: {"a": {"b": …}} as {"a.b": …}."""
-    result: dict[str, Any] = {}
-    for name, values in columns.items():
-        if isinstance(values, dict):
-            result |= flat(values, f"{prefix}{name}.")
-        else:
-            result[f"{prefix}{name}"] = np.asarray(values)
-    return result

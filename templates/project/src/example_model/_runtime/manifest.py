@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import estimators, formats, staging
+from . import formats, staging
 from .errors import ProjectError
 from .package import Package
 
 if TYPE_CHECKING:
+    from .predictor import Estimator
     from .run import Run
 
 MANIFEST = "manifest.json"
@@ -104,8 +105,10 @@ class Manifest:
             raise ProjectError(f"{name}: {fault}")
         return formats.unpack(name, content, entry.trusted)
 
-    def load_model(self, stem: str) -> estimators.Estimator:
+    def load_model(self, stem: str) -> "Estimator":
         """Load a saved estimator, whichever format it is in: it answers as scikit-learn's do."""
+        from . import estimators  # late: not every project has numpy
+
         name = estimators.artifact(stem, self.read().artifacts)
         return estimators.load(self.load(name))
 

@@ -1,10 +1,9 @@
 """Whether a value came back from its file as it was."""
 
 import math
+import sys
 from collections.abc import Mapping, Set
 from typing import Any
-
-import numpy as np
 
 from .errors import ProjectError
 
@@ -22,7 +21,7 @@ def difference(before: Any, after: Any, where: str = "the value") -> str | None:
 
 def plain(value: Any, where: str = "") -> Any:
     """A value as JSON has it, numbers of numpy as Python's. Raises ProjectError for what would change."""
-    if isinstance(value, np.generic):
+    if _is_of_numpy(value, "generic"):
         return plain(value.item(), where)
     if isinstance(value, dict):
         for key in value:
@@ -36,19 +35,25 @@ def plain(value: Any, where: str = "") -> Any:
         raise ProjectError(f"{where or 'the value'} is {value!r}; JSON has no such number")
     if value is None or isinstance(value, str | int | float):
         return value
-    hint = " Save its tolist()." if isinstance(value, np.ndarray) else ""
+    hint = " Save its tolist()." if _is_of_numpy(value, "ndarray") else ""
     raise ProjectError(
         f"{where or 'the value'} is {_a(value)}; JSON has only objects, lists, text, numbers, true, false and null.{hint}"
     )
 
 
+def _is_of_numpy(value: Any, kind: str) -> bool:
+    """Whether a value is of a class of numpy, which not every project has, nor every process needs."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, getattr(numpy, kind))
+
+
 def _difference(before: Any, after: Any, where: str, seen: set[int]) -> str | None:
     if before is after or id(before) in seen:
         return None
-    if isinstance(before, np.generic) and not isinstance(before, np.void):
+    if _is_of_numpy(before, "generic") and not _is_of_numpy(before, "void"):
         before = before.item()
-        after = after.item() if isinstance(after, np.generic) else after
-    if isinstance(before, np.ndarray):
+        after = after.item() if _is_of_numpy(after, "generic") else after
+    if _is_of_numpy(before, "ndarray"):
         return _of_arrays(before, after, where)
     if isinstance(before, float) and before != before and isinstance(after, float):
         return None if after != after else f"{where} was {before} and came back as {after}"
@@ -78,6 +83,8 @@ def _of_arrays(before: Any, after: Any, where: str) -> str | None:
         return f"{where} had the shape {before.shape} and came back with {after.shape}"
     if before.dtype.kind == "O":
         return _of_sequences(before.ravel().tolist(), after.ravel().tolist(), where, set())
+    import numpy as np
+
     same = before.dtype.kind != "V" and np.array_equal(before, after, before.dtype.kind in "fc")
     if before.dtype.kind == "V":
         same = before.tobytes() == after.tobytes()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import config, estimators, evaluation, independence, readme, shift, sources
+from . import config, evaluation, readme, sources
 from .columns import Columns
 from .manifest import file_digest
 from .tables import Table
@@ -45,6 +45,8 @@ class Run:
         `features` are of held-out rows, on which what was saved is compared with the estimator.
         Raises ProjectError where neither format predicts the same.
         """
+        from . import estimators  # late: not every project has numpy
+
         package = self._manifest.package.name
         export = estimators.export(estimator, features, tolerance, package)
         self._manifest.save(f"{name}{export.suffix}", export.value)
@@ -53,6 +55,8 @@ class Run:
             print(f"Serving the model needs these packages: {', '.join(export.libraries)}.")
         else:
             print(f"The ONNX model predicts the same, within {export.difference:.0e}.")
+        if export.refuses:
+            print(f"It refuses rows without a value for: {', '.join(export.refuses)}.")
 
     def judge(self, model: Any, held_out: Table, metrics: Metrics) -> None:
         """Set `metrics` of the model's predictions for held-out rows, and test that rows are independent.
@@ -62,6 +66,8 @@ class Run:
         """
         predicted = evaluation.predict(model, held_out)
         self.metrics = evaluation.measure(metrics, held_out, predicted)
+        from . import independence  # late, for the same reason
+
         predict = evaluation.of_columns(model)
         self.independent = independence.is_independent(predict, held_out.columns, predicted)
         if not self.independent:
@@ -72,6 +78,8 @@ class Run:
 
     def describe(self, training: Table) -> None:
         """Save the ranges and shares of the training rows' columns, for `schema --check` to compare with."""
+        from . import shift
+
         self._manifest.save("profile.json", shift.describe(training))
 
     def facts(self) -> dict[str, Any]:
