@@ -406,6 +406,19 @@ def test_faults_are_named_with_line_column_and_value(tmp_path: Path) -> None:
         ("a.json", b"3", "the rows must be a list"),
         ("a.parquet", b"PAR1", "this is no whole Parquet file"),
     ],
+    ids=[
+        "empty",
+        "header",
+        "quote",
+        "Latin-1",
+        "UTF-16",
+        "cut",
+        "list",
+        "near",
+        "three",
+        "number",
+        "magic",
+    ],
 )
 def test_what_is_no_table_is_one_sentence(
     tmp_path: Path, name: str, body: bytes, said: str

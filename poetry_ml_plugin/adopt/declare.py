@@ -20,8 +20,14 @@ SAMPLE_DEPENDENCIES = {"numpy", "onnxruntime"}
 OPTIONAL = ("notebook",)  # groups that are installed only when asked for
 
 
-def wish(project: Existing, own: Names, python: str, model: str | None) -> dict[str, Any]:
-    """Collect what pyproject.toml does not say yet and has to."""
+def wish(
+    project: Existing,
+    own: Names,
+    python: str,
+    model: str | None,
+    template: str = render.DEFAULT,
+) -> dict[str, Any]:
+    """Collect what pyproject.toml does not say yet and has to, for the files of a template."""
     said: dict[str, Any] = {"tool": {"poetry": {}}}
     if not project.toml.is_described:
         said = edit.merged(_described(project, own, python), said)
@@ -36,12 +42,14 @@ def wish(project: Existing, own: Names, python: str, model: str | None) -> dict[
         said = edit.merged(said, _script(project, own))
     else:
         said["tool"]["pytest"] = {"ini_options": {"pythonpath": ["src"]}}
-    for group, dependencies in _dependencies(project, model).items():
+    for group, dependencies in _dependencies(project, model, template).items():
         said = edit.merged(said, _group(project, group, dependencies))
     version = importlib.metadata.version(render.DISTRIBUTION)
     if render.from_index():
         said["tool"]["poetry"]["requires-plugins"] = {render.DISTRIBUTION: f">={version}"}
     said["tool"][pyproject.TOOL] = {"package": own.package, "template-version": version}
+    if template != render.DEFAULT:
+        said["tool"][pyproject.TOOL]["template-source"] = template
     if not project.toml.is_described and "build-system" not in project.toml.data:
         said["build-system"] = BUILD_SYSTEM
     return said
@@ -100,9 +108,11 @@ def _script(project: Existing, own: Names) -> dict[str, Any]:
     )
 
 
-def _dependencies(project: Existing, model: str | None) -> dict[str, list[Dependency]]:
+def _dependencies(
+    project: Existing, model: str | None, template: str
+) -> dict[str, list[Dependency]]:
     """List what to add to each group: the template's dependencies, and those of older files."""
-    wanted = requirements.by_group(pyproject.describe(render.template_dir()))
+    wanted = requirements.by_group(pyproject.describe(render.template_dir(template)))
     if model:
         wanted = {"main": [d for d in wanted["main"] if d.name not in SAMPLE_DEPENDENCIES]}
     if project.toml.is_described and project.pythons.allows_any(

@@ -5,12 +5,14 @@ from pathlib import Path
 from ._runtime import (
     Columns,
     Config,
+    Dialect,
     InvalidRow,
     Manifest,
     Package,
     ProjectError,
     Secret,
     Table,
+    fields_of,
     formats,
     tables,
     to_columns,
@@ -34,6 +36,7 @@ manifest = Manifest(package)
 
 __all__ = [
     "Columns",
+    "Dialect",
     "InvalidRow",
     "ProjectError",
     "Secret",
@@ -42,6 +45,7 @@ __all__ = [
     "artifacts_dir",
     "config",
     "data_dir",
+    "fields_of",
     "formats",
     "manifest",
     "package",

@@ -53,7 +53,7 @@ def commands(
     """The command line of a package; `model` makes its Model, `training` imports its training."""
     return Commands(
         "main",
-        commands=[train, evaluate, example, predict, serve, verify],
+        commands=[train, evaluate, example, predict, schema, serve, verify],
         help="Train the model, evaluate it, predict with it, serve it.",
         context_settings={"obj": Project(package, model, training)},
     )
@@ -135,6 +135,51 @@ def predict(project: Project, rows: str | None, example: bool, missing: tuple[st
 
 
 @click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--target", help="The column to predict, unless models/schema.py names it.")
+@click.option("--task", type=click.Choice(["classification", "regression"]))
+@click.option("--missing", multiple=True, metavar="WORD", help="A word for a missing value.")
+@click.option("--text", multiple=True, metavar="COLUMN", help="A column of words, not of numbers.")
+@click.option("--day-first/--month-first", default=None, help="How to read 01/02/2024.")
+@click.option("--write", is_flag=True, help="Renew models/schema.py and data.py, and print a diff.")
+@click.option("--train", "then_train", is_flag=True, help="Write, and train on the file.")
+@click.option("--force", is_flag=True, help="Write over files that were edited.")
+@click.option("--check", is_flag=True, help="Name what of the file does not fit the project's Row.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is inferred as JSON.")
+@click.pass_context
+def schema(
+    ctx: click.Context,
+    file: Path,
+    target: str | None,
+    task: str | None,
+    missing: tuple[str, ...],
+    text: tuple[str, ...],
+    day_first: bool | None,
+    write: bool,
+    then_train: bool,
+    force: bool,
+    check: bool,
+    as_json: bool,
+) -> None:
+    """Infer a schema from FILE: CSV, JSON lines, Parquet or Excel; write it, or check FILE against it."""
+    from . import schema_command
+    from .profile import Choices
+
+    project: Project = ctx.obj
+    if check:
+        for line in schema_command.check(project, file):
+            click.echo(line)
+        return
+    choices = Choices(target, task, missing, text, day_first)
+    for line in schema_command.infer(
+        project.package, file, choices, write or then_train, force, as_json
+    ):
+        click.echo(line)
+    if then_train:
+        ctx.invoke(train, overrides={})
+
+
+@click.command()
 @click.option("--host", help="Address to listen on; 0.0.0.0 to be reached from other machines.")
 @click.option("--port", envvar="PORT", help="Port to listen on; 0 for any free one. [$PORT]")
 @click.option("--workers", envvar="WEB_CONCURRENCY", help="Processes. [$WEB_CONCURRENCY]")
@@ -150,9 +195,9 @@ def serve(
     overrides: dict[str, str],
 ) -> None:
     """Serve the model over HTTP as configs/serve.yaml says."""
-    from .server import reloader
-    from .server.supervisor import Supervisor
+    from . import reload as reloader
     from .service import ServeConfig
+    from .serving import serve as run
 
     options = {"host": host, "port": port, "workers": workers}
     chosen = {key: value for key, value in options.items() if value is not None}
@@ -162,10 +207,14 @@ def serve(
 
     if reload:
         configure()
-        command = [sys.executable, *(word for word in sys.orig_argv[1:] if word != "--reload")]
-        reloader.run(command, project.package.folder)
-    Supervisor(project.package, project.model, configure, project.manifest.watch()).run(
-        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C.")
+        reloader.run(project.package.folder)
+    run(
+        project.package,
+        project.model,
+        configure,
+        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C."),
+        project.manifest.watch(),
+        project.manifest.is_data,
     )
 
 

@@ -133,6 +133,10 @@ class Manifest:
             )
         return record
 
+    def is_data(self) -> bool:
+        """Whether all artifacts are of formats that hold nothing but data, and start no threads."""
+        return all(Path(name).suffix in formats.DATA for name in self.read().artifacts)
+
     @property
     def independent(self) -> bool | None:
         """Whether the training found that a row's prediction depends on no other row of the call.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import config, evaluation, sources
+from . import config, evaluation, readme, sources
 from .columns import Columns
 from .manifest import file_digest
 from .tables import Table
@@ -78,6 +78,12 @@ class Run:
                 "each request by itself."
             )
 
+    def describe(self, training: Table) -> None:
+        """Save the ranges and shares of the training rows' columns, for `schema --check` to compare with."""
+        from . import shift
+
+        self._manifest.save("profile.json", shift.describe(training))
+
     def facts(self) -> dict[str, Any]:
         """The record of the run: commit, data, code, configuration, seed, metrics, versions, time."""
         return {
@@ -98,6 +104,8 @@ class Run:
         """Print the metrics, once they are in place."""
         if self.metrics:
             print(evaluation.summary(self.metrics))
+            if self._root is not None:
+                readme.renew_metrics(self._root, evaluation.plain(self.metrics))
         print("Metrics are in reports/metrics.json and in the manifest.")
 
     @property
@@ -113,7 +121,12 @@ class Run:
 
     def _git(self, *words: str) -> str | None:
         # A repository that is not the user's own work must not run programs: no hooks, no monitor.
-        safe = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+        settings = (
+            "core.fsmonitor=false",
+            "core.hooksPath=/dev/null",
+            "safe.bareRepository=explicit",
+        )
+        safe = [word for setting in settings for word in ("-c", setting)]
         try:
             done = subprocess.run(
                 ["git", *safe, *words], cwd=self._root, capture_output=True, text=True, check=True

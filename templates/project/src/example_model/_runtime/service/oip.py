@@ -142,6 +142,8 @@ class Protocol:
 
     def _wanted(self, outputs: list[Output]) -> list[Tensor]:
         named = {tensor.name: tensor for tensor in self._outputs}
+        if len(outputs) > len(named) or len({output.name for output in outputs}) < len(outputs):
+            raise ValueError(f"Ask for each output once; there are {', '.join(named)}.")
         for output in outputs:
             if output.name not in named:
                 raise ValueError(f"There is no output {output.name!r}, only {', '.join(named)}.")
