@@ -196,6 +196,12 @@ def test_rows_may_be_dataclasses_and_typed_dicts() -> None:
     assert "unknown field" in model.refusal('[{"size": 1, "other": 2}]')
 
 
+def test_a_whole_number_may_be_written_as_3_0_in_tensors_as_in_json() -> None:
+    model = Asked(years)
+    assert model.infer(age=("INT64", [2], [7.0, 8]))[0]["data"] == [7, 8]
+    assert "not INT64" in model.infer(age=("INT64", [1], [7.5]))["description"]
+
+
 class Foreign:
     """Nothing that JSON could be read into."""
 
