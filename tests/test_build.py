@@ -132,7 +132,11 @@ def test_a_clean_environment_needs_the_wheel_only(
     ("command", "damage", "said"),
     [
         ("build", lambda file: file.unlink(), "there is no trained model"),
-        ("publish --build --dry-run", lambda file: file.write_text("[]"), "is no manifest"),
+        (
+            "publish --build --dry-run",
+            lambda file: file.write_text("[]"),
+            "is not a valid manifest",
+        ),
         (
             "publish --dry-run",
             lambda file: file.with_name("model.onnx").write_bytes(b""),
@@ -158,6 +162,7 @@ def test_every_problem_is_named_at_once_with_a_hint(copy: Path, tmp_path: Path) 
     names = ["gone.onnx", "lfs.onnx", "dvc.onnx", "pulled.onnx", "link.onnx", "old.skops"]
     manifest["artifacts"] |= dict.fromkeys(names, entry)
     manifest["artifacts"]["../out.onnx"] = entry
+    manifest["artifacts"]["changed.json"] = entry | {"size": 1}
     manifest["artifacts"]["old.skops"] = entry | {
         "format": "skops",
         "libraries": {"scikit-learn": "0.1"},
@@ -167,7 +172,8 @@ def test_every_problem_is_named_at_once_with_a_hint(copy: Path, tmp_path: Path) 
     shutil.copy(artifacts / "model.onnx", tmp_path / "link.onnx")
     (artifacts / "link.onnx").symlink_to(tmp_path / "link.onnx")
     (artifacts / "model.onnx").write_bytes((artifacts / "model.onnx").read_bytes()[:1000])
-    (artifacts / "classes.json").write_bytes(b"[" + (artifacts / "classes.json").read_bytes())
+    changed = b"[]"
+    (artifacts / "changed.json").write_bytes(changed)
     lfs = f"version https://git-lfs.github.com/spec/v1\noid sha256:{entry['sha256']}\nsize 1\n"
     (artifacts / "lfs.onnx").write_text(lfs)
     (artifacts / "dvc.onnx").write_text("outs:\n- md5: 0123\n  path: dvc.onnx\n")
@@ -182,7 +188,7 @@ def test_every_problem_is_named_at_once_with_a_hint(copy: Path, tmp_path: Path) 
         "gone.onnx is missing. Run",
         'pulled.onnx is missing. Run "dvc pull"',
         "model.onnx is truncated: 1,000 of",
-        "classes.json differs from its manifest. Run",
+        "changed.json differs from its manifest. Run",
         'lfs.onnx is a git-LFS pointer, not the file itself. Run "git lfs pull"',
         'dvc.onnx is a DVC pointer, not the file itself. Run "dvc pull"',
         "more.onnx is not in the manifest. Save it",
@@ -222,7 +228,10 @@ def test_what_depends_on_versions_is_not_built_without_a_lock(copy: Path) -> Non
     manifest["artifacts"]["model.onnx"] |= {"format": "skops", "libraries": libraries}
     (copy / MANIFEST).write_text(json.dumps(manifest))
     said = poetry("build", cwd=copy, code=1).stderr
-    assert "model.onnx depends on the versions of its libraries, and none is locked. Run" in said
+    assert (
+        "model.onnx depends on the versions of its libraries, but poetry.lock is missing. Run"
+        in said
+    )
 
 
 def test_what_would_be_lost_is_said_before_the_build(copy: Path) -> None:
@@ -258,7 +267,7 @@ def test_what_is_built_is_opened_and_removed_again(copy: Path) -> None:
     for command in ("build", "publish --build --dry-run --no-interaction"):
         said = poetry(*command.split(), cwd=copy, code=1).stderr
         for archive in ("churn-0.1.0.tar.gz: src/", "churn-0.1.0-py3-none-any.whl: "):
-            assert f"{archive}churn/.netrc is for nobody else" in said
+            assert f"{archive}churn/.netrc looks like a credential file" in said
             assert f'{archive}churn/notes.txt, line 1, looks like a value for "token"' in said
         assert "3f1c9a7be2" not in said
         assert [path.name for path in (copy / "dist").iterdir()] == ["churn-0.0.9-py3-none-any.whl"]

@@ -121,7 +121,7 @@ def test_poetry_build_streams_ml_projects_and_can_be_told_not_to(
     )
     assert way() == zipfile.ZIP_DEFLATED
     path.write_text(path.read_text().replace("stream = false", 'stream = "no"'))
-    assert "stream is true or false" in poetry("build", cwd=copy, code=1).stderr
+    assert "stream must be true or false" in poetry("build", cwd=copy, code=1).stderr
 
 
 def test_a_poetry_that_is_not_known_builds_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
-from conftest import poetry, run
+from conftest import REPOSITORY, poetry, run
 
 from poetry_ml_plugin import deploy
 from poetry_ml_plugin.audit import checks
@@ -60,17 +61,17 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     (
         lambda root: replace(root, "pyproject.toml", "template-version", "templte-version"),
         {"settings": "warning"},
-        "[tool.poetry-ml-plugin] templte-version means nothing",
+        "[tool.poetry-ml-plugin] templte-version is an unknown setting",
     ),
     (
         lambda root: (root / "src/churn/models/model.py").unlink(),
-        {"layout": "error"},
+        {"layout": "error", "trained-code": "warning"},
         "src/churn/models/model.py is missing",
     ),
     (
         lambda root: replace(root, "pyproject.toml", 'name = "churn"', 'name = "con"'),
         {"name": "error"},
-        "Windows keeps this name",
+        "a reserved device name on Windows",
     ),
     (
         lambda root: replace(root, "pyproject.toml", "churn.__main__:main", "churn.other:main"),
@@ -80,7 +81,7 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     (
         lambda root: replace(root, "pyproject.toml", '"click (>=8.1,<9)"', '"click (>=8.0,<9)"'),
         {"lock": "error"} | EVERY_TARGET,
-        "poetry.lock does not fit",
+        "poetry.lock does not match",
     ),
     (
         lambda root: (root / "poetry.lock").write_text("[[package]]\n"),
@@ -117,23 +118,23 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     (
         lambda root: (root / ".python-version").write_text("3.9\n"),
         {"python": "error"} | EVERY_TARGET,
-        ".python-version says 3.9, and requires-python",
+        ".python-version names 3.9, but pyproject.toml requires",
     ),
     (
         lambda root: (root / "requirements.txt").write_text("click\n"),
         HEROKU,
-        "requirements.txt contradicts",
+        "requirements.txt conflicts",
     ),
     (
         lambda root: (root / "README.md").unlink(),
         {"packaging": "error"},
         "README.md` does not exist",
     ),
-    (by_path, EVERY_TARGET, "falcon is taken from ../falcon, which an image does not have"),
+    (by_path, EVERY_TARGET, "falcon is installed from ../falcon, which is not in an image"),
     (
         lambda root: replace(root, "Procfile", " --host 0.0.0.0", ""),
         HEROKU,
-        "to its own machine only",
+        "on localhost only",
     ),
 ]
 
@@ -193,6 +194,27 @@ def test_check_prints_a_table_or_json_and_ends_with_what_it_found(copy: Path) ->
     assert 'Run "poetry ml train"' in found["problems"][0]["hint"]
 
 
+def test_the_json_is_what_its_schema_says(copy: Path) -> None:
+    schema = json.loads((REPOSITORY / "docs/reference/check.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    (copy / "Procfile").unlink()
+    (copy / "src/churn/artifacts/model.onnx").write_bytes(b"")
+    said = json.loads(poetry("ml", "check", "--json", cwd=copy, code=1).stdout)
+    jsonschema.validate(said, schema)
+    found = {each["id"]: each for each in said}
+    assert found["lock"] == {
+        "id": "lock",
+        "title": "poetry.lock matches pyproject.toml",
+        "status": "ok",
+        "problems": [],
+    }
+    assert found["artifacts"]["status"] == "error"
+    (procfile,) = [p for p in found["deploy-heroku"]["problems"] if "Procfile" in p["message"]]
+    assert procfile["fixable"]
+    assert procfile["severity"] == "error"
+    assert procfile.keys() == {"message", "hint", "severity", "fixable"}
+
+
 def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
     git.init(copy)
     replace(copy, "pyproject.toml", ', format = ["sdist", "wheel"]', "")
@@ -206,7 +228,7 @@ def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
     (copy / "configs/more.yaml").write_text("password: hunter2\n")
     script = Path(sys.executable).with_name("poetry")  # for -m has Python import from here
     done = run(script, "ml", "check", "--fix", cwd=copy, code=1)
-    assert done.stderr.count("Mended: ") == 4
+    assert done.stderr.count("Fixed: ") == 4
     assert not_ok(results(copy)) == {"credentials": "error"} | RENDER
     assert (copy / "configs/more.yaml").read_text() == "password: hunter2\n"
     assert ignored.read_bytes().endswith(b"*.onnx\r\n/.env.local\r\n")
@@ -220,8 +242,8 @@ def test_what_cannot_be_mended_keeps_nothing_else_from_it(copy: Path) -> None:
     replace(copy, "pyproject.toml", '"click (>=8.1,<9)"', '"click (>=99)"')
     (copy / "Procfile").unlink()
     done = poetry("ml", "check", "--fix", cwd=copy, code=1)
-    assert "Not mended: poetry.lock does not fit pyproject.toml: " in done.stderr
-    assert "Mended: Procfile does not say how to serve" in done.stderr
+    assert "Not fixed: poetry.lock does not match pyproject.toml: " in done.stderr
+    assert "Fixed: Procfile has no line for web" in done.stderr
     assert [line.split()[1] for line in done.stdout.splitlines() if line[:5] == "error"] == ["lock"]
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-from conftest import ROWS, run
+from conftest import ROWS, kept_environment, run
 from serving import Service
 
 TRITON = """
@@ -39,12 +38,10 @@ asyncio.run(main())
 """
 
 
-def test_triton_and_kserve_clients_get_the_right_answer(
-    served: Service, clean_python: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_triton_and_kserve_clients_get_the_right_answer(served: Service, tmp_path: Path) -> None:
     answer = served.post("/predict", f'{{"data": {ROWS}}}'.encode())[1]
     expected = answer["predictions"][0]["species"]
-    python = clean_python("tritonclient[http]", "kserve")
+    python = kept_environment("tritonclient[http]", "kserve")
     address = served.url.removeprefix("http://")
     for script in (TRITON, KSERVE):
         said = run(python, "-c", script, address, cwd=tmp_path).stdout.split()

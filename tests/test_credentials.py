@@ -204,5 +204,5 @@ def test_only_files_that_git_would_take_are_looked_at(copy: Path) -> None:
     assert leaks.in_tree(found) == []
     run("git", "add", "--force", ".env", cwd=copy)
     (problem,) = leaks.in_tree(found)
-    assert problem.message.startswith(".env is in git")
+    assert problem.message.startswith(".env is committed to git")
     assert problem.fix is None  # what git had once, others have

@@ -20,6 +20,7 @@ import yaml  # type: ignore[import-untyped]
 from conftest import REPOSITORY, Churn, poetry, run
 
 from poetry_ml_plugin.project.pyproject import KEYS
+from poetry_ml_plugin.template import find
 
 DOCS = REPOSITORY / "docs"
 WORKFLOWS = REPOSITORY / ".github" / "workflows"
@@ -85,6 +86,11 @@ def settings(heading: str) -> dict[str, str]:
     return {row[1]: row[2] for row in rows}
 
 
+def test_the_guide_to_templates_has_every_one() -> None:
+    text = (DOCS / "how-to" / "own-template.md").read_text()
+    assert re.findall(r"^\| `(\w+)`", text, re.MULTILINE) == list(find.SHIPPED)
+
+
 def test_a_trained_manifest_fits_its_schema(churn: Churn) -> None:
     manifest = json.loads((churn.root / "src/churn/artifacts/manifest.json").read_text())
     schema = json.loads((DOCS / "reference" / "manifest.schema.json").read_text())
@@ -97,7 +103,7 @@ def test_a_trained_manifest_fits_its_schema(churn: Churn) -> None:
 
 
 def test_what_check_prints_as_json_fits_its_schema(copy: Path) -> None:
-    (copy / "poetry.lock").unlink()
+    (copy / "src/churn/artifacts/model.onnx").unlink()
     schema = json.loads((DOCS / "reference" / "check.schema.json").read_text())
     printed = json.loads(poetry("ml", "check", "--json", cwd=copy, code=1).stdout)
     jsonschema.validate(printed, schema)
@@ -115,26 +121,75 @@ def test_an_example_in_the_reference_fits_its_schema(page: str) -> None:
 
 def test_the_tutorial_ends_with_a_model_of_the_readers_data(churn: Churn, copy: Path) -> None:
     text = (DOCS / "tutorial" / "index.md").read_text()
-    files = dict(re.findall(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)```", text, re.MULTILINE | re.DOTALL))
-    package = {f"src/churn/{name}.py" for name in ("data", "models/model", "models/train")}
-    assert {*package, "src/churn/models/schema.py", "configs/train.yaml"} <= files.keys()
+    files = written_files(text)
+    models = {f"src/churn/models/{name}.py" for name in ("schema", "model", "train")}
+    assert {*models, "configs/train.yaml"} <= files.keys()
+    (read,) = re.findall(r"def read.*\n( +return .*)\n", text)
+    assert read in (copy / "src/churn/data.py").read_text()
     for name, content in files.items():
         (copy / name).write_text(content)
-    (copy / "tests" / "test_service.py").unlink()
+    (copy / "data/raw/penguins.csv").unlink()
     (copy / "data/raw/customers.csv").write_bytes((DOCS / "tutorial/customers.csv").read_bytes())
 
-    trained = churn.verb("train", cwd=copy).stdout
-    assert trained in text
-    assert churn.verb("evaluate", cwd=copy).stdout.splitlines() == trained.splitlines()[1:]
+    first, *_, metrics, last = churn.verb("train", cwd=copy).stdout.splitlines()
+    assert {first, metrics, last} <= {*text.splitlines()}
+    assert metrics in churn.verb("evaluate", cwd=copy).stdout
     predicted = json.loads(churn.verb("predict", "--example", cwd=copy).stdout)
     assert [prediction["churned"] for prediction in predicted] == ["yes", "no"]
-    wrong = churn.verb("predict", '[{"contract": "three years"}]', cwd=copy, code=1).stderr
-    assert wrong in text
+    odd = '[{"contract": "three years", "months": 3, "support_calls": 0, "paperless": true}]'
+    assert odd in text
+    assert churn.verb("predict", odd, cwd=copy, code=1).stderr in text
     scored = churn.verb("predict", "data/raw/customers.csv", cwd=copy).stdout.splitlines()
     assert len(scored) == 801
     env = {"PYTHONPATH": str(copy / "src")}
-    run(churn.python, "-m", "pytest", "-q", "tests", cwd=copy, env=env)
+    run(
+        churn.python, "-m", "pytest", "-q", "tests", cwd=copy, env=env
+    )  # ours among them, as they came
     run(churn.python, "-m", "ruff", "check", "src", "tests", cwd=copy)
+
+
+def written_files(text: str) -> dict[str, str]:
+    """The files that a page has its reader write: a path, a colon, and a block."""
+    block = re.compile(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)```", re.MULTILINE | re.DOTALL)
+    return dict(block.findall(text))
+
+
+def test_the_target_of_the_guide_deploys_and_is_checked(copy: Path, tmp_path: Path) -> None:
+    text = (DOCS / "how-to" / "own-target.md").read_text()
+    files = written_files(text)
+    site = tmp_path / "site"
+    (site / "poetry_ml_ftp").mkdir(parents=True)
+    for name, content in files.items():
+        (site / name).write_text(content)
+    declared = tomllib.loads(files["pyproject.toml"])["project"]
+    info = site / "poetry_ml_ftp-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {declared['name']}\nVersion: 0.1.0\n"
+    )
+    ((group, entries),) = declared["entry-points"].items()
+    lines = [f"{name} = {where}" for name, where in entries.items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
+    env = {"PYTHONPATH": str(site)}
+
+    assert "ftp" in poetry("ml", "deploy", "--list", cwd=copy, env=env).stdout
+    assert poetry("ml", "deploy", "ftp", cwd=copy, env=env).stdout == "Uploaded.\n"
+    assert poetry("ml", "deploy", "ftp", "status", cwd=copy, env=env).stdout == "churn 0.1.0\n"
+    checks = json.loads(poetry("ml", "check", "--json", cwd=copy, env=env).stdout)
+    (found,) = (check for check in checks if check["id"] == "deploy-ftp")
+    assert [problem["message"] for problem in found["problems"]] == ["FTP_HOST is not set"]
+
+
+def test_the_format_of_the_guide_saves_and_loads(churn: Churn, copy: Path) -> None:
+    text = (DOCS / "how-to" / "own-format.md").read_text()
+    (code,) = (
+        block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "FORMATS" in block
+    )
+    (copy / "src/churn/models/arrays.py").write_text(code)
+    save = "manifest.save('centroids.npy', np.arange(3)); print(manifest.load('centroids.npy'))"
+    script = f"import numpy as np; from churn import manifest; import churn.models.arrays; {save}"
+    env = {"PYTHONPATH": str(copy / "src")}
+    assert run(churn.python, "-c", script, cwd=copy, env=env).stdout == "[0 1 2]\n"
 
 
 def test_every_link_of_the_readme_works_on_a_package_index_too() -> None:

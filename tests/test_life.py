@@ -16,6 +16,17 @@ BODIES = [
     f'{{"data": [{{"island": "Dream", "body_mass_g": {n}}}]}}'.encode() for n in range(2700, 2800)
 ]
 
+# Saves a model that can be loaded, and that knows another column than the service gives it.
+OTHER = """
+import numpy as np, pandas as pd
+from sklearn.linear_model import LogisticRegression
+from churn import manifest
+from churn._runtime import estimators
+table = pd.DataFrame({"other": np.arange(20.0)})
+other = LogisticRegression().fit(table, np.arange(20) > 9)
+manifest.save("model.onnx", estimators.export(other, table, 1e-4).value)
+"""
+
 
 def serve(churn: Churn, *options: str) -> list[str | Path]:
     return [churn.python, "-m", "churn", "serve", "--port", "0", "--set", "log=off", *options]
@@ -99,8 +110,7 @@ def test_sighup_keeps_the_old_model_where_no_worker_can_start_with_the_new(
     with service(serve(churn, "--workers", "2"), copy, env) as running:
         workers = running.workers()
         with Load(running.port, BODIES, clients=4) as load:
-            save = "from churn import manifest; manifest.save('classes.json', ['one'])"
-            run(churn.python, "-c", save, cwd=copy, env=env)
+            run(churn.python, "-c", OTHER, cwd=copy, env=env)
             running.process.send_signal(signal.SIGHUP)
             until(lambda: "the old one stays: a worker cannot start" in "".join(running.log))
             answered(load, 100)

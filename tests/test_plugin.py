@@ -66,7 +66,7 @@ def test_a_broken_plugin_does_not_break_poetry(tmp_path: Path, module: str) -> N
     done = poetry("new", "other", cwd=tmp_path, env=env)
     assert (tmp_path / "other/pyproject.toml").exists()
     if module == "commands/__init__.py":
-        assert "poetry-ml-plugin is off: ModuleNotFoundError" in done.stderr
+        assert "poetry-ml-plugin failed to load: ModuleNotFoundError" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_oip_takes_numbers_of_every_datatype(served: Service, datatype: str) -> 
         ([tensor("wings", "INT8", [2])], [], "'wings' is no field"),
         ([tensor("island", "BYTES", ["Dream"])] * 2, [], "comes twice"),
         ([tensor("body_mass_g", "FP32", [1.0])], [], "island"),
-        ([tensor("island", "BYTES", ["Atlantis"])], [], "$[0]"),
+        ([tensor("island", "BYTES", ["Atlantis"])], [], "row 1, island"),
         ([tensor("island", "INT8", [300])], [], "'island' is not INT8"),
         ([tensor("island", "UINT8", [-1])], [], "'island' is not UINT8"),
         ([tensor("island", "BOOL", [1])], [], "'island' is not BOOL"),
@@ -180,12 +180,13 @@ def test_a_field_may_be_a_list(churn: Churn, copy: Path) -> None:
         body = {"inputs": [tensor("pixels", "FP32", [1, 2, 3, 4], [2, 2]), names]}
         assert infer(running, body)[1]["outputs"] == [tensor("output", "FP64", [3.0, 7.0])]
         for cell in ("inf", "-Infinity", "NAN"):
-            table = f"scale\n{cell}\n".encode()
+            table = f"pixels,name,scale\n,,{cell}\n".encode()
             status, answer = running.post("/invocations", table, "text/csv")
-            assert (status, "finite" in answer["detail"]) == (400, True), answer
-            assert "$[0].scale" in answer["detail"]
+            assert (status, answer["detail"]) == (400, f'row 1, scale: "{cell}" is not a number')
         cells = b'pixels,name\n"[1, 2.5]","[x"\n'
-        _, _, table = running.request("POST", "/invocations", cells, Content_Type="text/csv")
+        _, _, table = running.request(
+            "POST", "/invocations?missing=scale", cells, Content_Type="text/csv"
+        )
         assert table == b'pixels,name,prediction\n"[1, 2.5]",[x,3.5\n'
 
 
@@ -213,11 +214,15 @@ def test_sagemaker_is_answered_in_kind(served: Service) -> None:
     assert (status, headers["Content-Type"]) == (200, "application/jsonlines")
     assert [json.loads(part) for part in body.splitlines()] == [expected, expected]
     table = b"island,bill_length_mm,body_mass_g\nDream,49.5,3800\n"
-    status, _, body = served.request("POST", "/invocations", table, Content_Type="text/csv")
+    absent = "missing=bill_depth_mm&missing=flipper_length_mm&missing=sex"
+    address = f"/invocations?{absent}"
+    status, _, body = served.request("POST", address, table, Content_Type="text/csv")
     assert body.decode().splitlines()[1].startswith(f"Dream,49.5,3800,{expected['species']},")
+    status, answer = served.post("/invocations", table, "text/csv")
+    assert (status, 'there is no column "sex"' in answer["detail"]) == (400, True)
     bare = b"Dream,49.5,,,3800,\n"
-    status, _, body = served.request("POST", "/invocations", bare, Content_Type="text/csv")
-    assert expected["species"] in body.decode().splitlines()[1]
+    status, answer = served.post("/invocations", bare + bare, "text/csv")
+    assert (status, 'there is no column "island"' in answer["detail"]) == (400, True)
 
 
 @pytest.mark.parametrize(

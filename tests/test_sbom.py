@@ -85,5 +85,5 @@ def test_licences_are_those_of_the_environment(churn: Churn) -> None:
 def test_an_sbom_that_cannot_be_written_stops_the_build(copy: Path) -> None:
     switch_on(copy)
     (copy / "poetry.lock").unlink()
-    assert "no poetry.lock to write an SBOM from" in poetry("build", cwd=copy, code=1).stderr
+    assert "no poetry.lock, which an SBOM needs" in poetry("build", cwd=copy, code=1).stderr
     assert not (copy / "dist").exists()

@@ -43,7 +43,7 @@ def test_a_project_has_the_layout_and_at_most_40_files() -> None:
 def test_the_interpreter_is_named_where_it_counts() -> None:
     files = render.plan(CHURN, "3.12")
     assert text(files, ".python-version") == "3.12\n"
-    assert 'requires-python = ">=3.12"' in text(files, "pyproject.toml")
+    assert 'requires-python = ">=3.12,<3.15"' in text(files, "pyproject.toml")
     assert "Python 3.12 or newer" in text(files, "README.md")
 
 

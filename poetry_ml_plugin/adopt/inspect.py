@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
-from poetry.core.constraints.version import VersionConstraint, parse_constraint
+from poetry.core.constraints.version import VersionConstraint
 
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import staging
 from poetry_ml_plugin.project import names, pyproject, requirements
-from poetry_ml_plugin.project.edit import table
+from poetry_ml_plugin.project.pyproject import PyProject
 from poetry_ml_plugin.template.render import PYPROJECT
 
 
@@ -25,69 +25,48 @@ class Existing:
 
     root: Path
     content: bytes = b""  # of pyproject.toml
-    data: Mapping[str, Any] = field(default_factory=dict)
+    toml: PyProject = field(default_factory=PyProject)  # the same, read
     setup: Mapping[str, Any] = field(default_factory=dict)  # what setup.py says
-
-    @property
-    def is_poetry(self) -> bool:
-        """Whether pyproject.toml describes a project."""
-        return bool(table(self.data, "project") or table(self.data, "tool", "poetry"))
-
-    @property
-    def is_legacy(self) -> bool:
-        """Whether [tool.poetry] is where the dependencies are."""
-        if not self.is_poetry:
-            return False
-        stated = table(self.data, "project")
-        if "dependencies" in stated or stated.get("optional-dependencies"):
-            return False
-        own = table(self.data, "tool", "poetry", "dependencies").keys() - {"python"}
-        return not stated or bool(own) or "dependencies" in stated.get("dynamic", [])
-
-    @property
-    def is_package(self) -> bool:
-        """Whether Poetry installs the project itself."""
-        return table(self.data, "tool", "poetry").get("package-mode", True) is not False
 
     @property
     def name(self) -> str:
         """The distribution's name."""
-        stated = table(self.data, "project") or table(self.data, "tool", "poetry") or self.setup
-        name = canonicalize_name(str(stated.get("name") or self.root.name))
+        said = self.toml.name or str(self.setup.get("name") or self.root.name)
+        name = canonicalize_name(said)
         plain = re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
         return str(name) if plain else names.suggest(name).replace("_", "-")
 
     @property
     def pythons(self) -> VersionConstraint:
         """The versions of Python that the project says it runs on."""
-        stated = table(self.data, "project").get("requires-python")
-        legacy = table(self.data, "tool", "poetry", "dependencies").get("python")
         try:
-            return parse_constraint(str(stated or legacy or "*"))
+            return self.toml.pythons
         except ValueError as error:
-            raise MLError(f"{self.root / PYPROJECT}: the versions of Python: {error}") from error
+            raise MLError(
+                f"{self.root / PYPROJECT}: requires-python is not valid: {error}"
+            ) from error
 
 
 def find(start: Path) -> Existing:
-    """The project that a folder is in. Raises MLError where there is none."""
+    """Find the project that a folder belongs to. Raises MLError if there is none."""
     for root in (start, *start.parents):
         staging.clean(root)
         path = root / PYPROJECT
         content = path.read_bytes() if path.is_file() else b""
-        project = Existing(root, content, pyproject.load(path).unwrap() if content else {})
-        if not project.is_poetry and root == start and _is_older(root):
+        project = Existing(root, content, pyproject.describe(root) if content else PyProject())
+        if not project.toml.is_described and root == start and _is_older(root):
             setup = root / "setup.py"
             return replace(project, setup=requirements.read_setup(setup) if setup.exists() else {})
-        if project.is_poetry:
+        if project.toml.is_described:
             return project
     raise MLError(
-        f"There is no project in {start}: no pyproject.toml with [project] or [tool.poetry], no setup.py "
-        "and no requirements.txt. Make a project with: poetry ml new NAME"
+        f"No project found in {start}: no pyproject.toml with [project] or [tool.poetry], no setup.py "
+        "and no requirements.txt. Create one with: poetry ml new NAME"
     )
 
 
 def model_of(root: Path) -> str | None:
-    """The package that has a class Model with a method predict in models/model.py, as whisk's have."""
+    """Find the package with a class Model and a method predict in models/model.py, as whisk makes."""
     for path in sorted([*root.glob("src/*/models/model.py"), *root.glob("*/models/model.py")]):
         try:
             body = ast.parse(path.read_bytes()).body

@@ -1,7 +1,8 @@
-"""What it takes to make a machine-learning project of a project that is there: files and lines to add."""
+"""Plan of what `poetry ml init` adds to an existing project, and its application."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,11 +14,11 @@ from poetry.core.constraints.version import parse_constraint
 from poetry_ml_plugin.adopt import declare, inspect
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import git
+from poetry_ml_plugin.host import git, platforms, staging
 from poetry_ml_plugin.project import edit, names, pyproject
-from poetry_ml_plugin.project.edit import table
 from poetry_ml_plugin.project.names import Names
-from poetry_ml_plugin.template import render, scaffold, update
+from poetry_ml_plugin.template import find, from_data, render, scaffold, update
+from poetry_ml_plugin.template.from_data import Data
 from poetry_ml_plugin.template.render import PYPROJECT, File, Template
 
 EMPTY_MANIFEST = b'{\n  "artifacts": {},\n  "run": {}\n}\n'
@@ -30,7 +31,7 @@ SAMPLE_FILES = re.compile(
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be added to a project, and what may be worth knowing about it."""
+    """Additions to a project, and notes about them."""
 
     root: Path
     names: Names
@@ -47,12 +48,20 @@ class Plan:
         return not self.files and self.before == self.after
 
 
-def plan(project: Existing, python: str, package: str | None = None) -> Plan:
-    """What `poetry ml init` adds to a project. Raises MLError where the project cannot have it.
+def plan(
+    project: Existing, python: str, package: str | None = None, data: Data | None = None
+) -> Plan:
+    """Plan what `poetry ml init` adds. Raises MLError if the project cannot have it.
 
     `python` is the interpreter's minor version, like "3.12", for a project that does not name its own.
+    `data` is a table to learn from, instead of the sample's.
     """
     if ours := pyproject.read(project.root) if project.content else None:
+        if data:
+            raise MLError(
+                f"{project.root} has a model already. Put {data.path.name} into data/raw/, and run: "
+                f"{data.command}"
+            )
         return Plan(
             project.root,
             Names(project.name, ours.package),
@@ -64,11 +73,21 @@ def plan(project: Existing, python: str, package: str | None = None) -> Plan:
     _check(project)
     model = inspect.model_of(project.root)
     own = Names(project.name, _package(project, package))
-    rendered = render.plan(own, python)
+    if model and data:
+        raise MLError(
+            f"{project.root} has a model already, that of {model}. Add it without --data."
+        )
+    word = find.FROM_DATA if data else find.DEFAULT
+    template = find.get(word, project.root, project.root)
+    rendered = render.plan(own, python, data.description if data else None, template)
     files = dict(_files(project, own, rendered, model))
     files[update.BASE] = update.remember(rendered)[update.BASE]
+    if data:
+        if (project.root / data.place).exists():
+            raise MLError(f"{project.root / data.place} is there already, and was left as it is.")
+        files = from_data.add(files, data)
     added = scaffold.missing(files, project.root)
-    wish = declare.wish(project, own, python, model)
+    wish = declare.wish(project, own, python, model, word)
     wish["tool"][pyproject.TOOL]["keep"] = _left_out(rendered, added)
     after = edit.extend(project.content, wish)
     kept = tuple(str(name) for name in files if name not in added)
@@ -93,15 +112,32 @@ def apply(todo: Plan) -> None:
         return
     path = todo.root / PYPROJECT
     if (path.read_bytes() if path.exists() else b"") != todo.before:
-        raise MLError(f"{path} has changed meanwhile. Nothing was added; run it again.")
+        raise MLError(f"{path} changed in the meantime. Nothing was added. Run the command again.")
     scaffold.add({**todo.files, PYPROJECT: File(todo.after)}, todo.root)
 
 
+def take_back(todo: Plan, lock: bytes | None) -> None:
+    """Remove what was added, and what came of it; `lock` is poetry.lock as it was."""
+    with platforms.uninterrupted():
+        staging.remove(todo.root / "src" / todo.names.package)
+        for name in todo.files:
+            (todo.root / name).unlink(missing_ok=True)
+        for folder in sorted({p for name in todo.files for p in name.parents}, reverse=True):
+            with contextlib.suppress(OSError):  # it has files of the project's own, or is gone
+                (todo.root / folder).rmdir()
+        found = ((PYPROJECT, todo.before or None), (PurePosixPath("poetry.lock"), lock))
+        for name, content in found:
+            if content is None:
+                (todo.root / name).unlink(missing_ok=True)
+            else:
+                platforms.write_whole(todo.root / name, content)
+
+
 def diff(todo: Plan) -> Iterator[str]:
-    """The plan as `git apply` takes it, line by line, but for what an update starts from: it is no text."""
+    """Yield the plan as a patch for `git apply`, without the binary base of later updates."""
     for name, file in sorted(todo.files.items()):
         if name == update.BASE:
-            yield f"# {name} is added, too: the template as it is now, for later updates.\n"
+            yield f"# {name} is added too: a copy of the template, for later updates.\n"
             continue
         yield from _file_diff(name, None, file.content, file.executable)
     if todo.after != todo.before:
@@ -109,23 +145,23 @@ def diff(todo: Plan) -> Iterator[str]:
 
 
 def _check(project: Existing) -> None:
-    backend = table(project.data, "build-system").get("build-backend", "poetry.core.masonry.api")
-    if project.is_package and project.is_poetry and not str(backend).startswith("poetry"):
+    toml = project.toml
+    if toml.is_package and toml.is_described and not toml.backend.startswith("poetry"):
         raise MLError(
-            f"{project.root / PYPROJECT} is built by {backend}, which Poetry's tables say nothing to. "
-            'Let poetry-core build it, or set "package-mode = false" in [tool.poetry].'
+            f"{project.root / PYPROJECT} uses the build backend {toml.backend}, which does not read [tool.poetry]. "
+            'Use poetry-core, or set "package-mode = false" in [tool.poetry].'
         )
-    if project.is_poetry and not project.pythons.allows_any(
-        parse_constraint(f">={declare.LOWEST}")
+    if project.toml.is_described and not project.pythons.allows_any(
+        parse_constraint(f">={pyproject.LOWEST}")
     ):
         raise MLError(
-            f"{project.root / PYPROJECT} wants an older Python than {declare.LOWEST}, which the service needs. "
-            "Widen that, then run this again."
+            f"{project.root / PYPROJECT} allows only Pythons older than {pyproject.LOWEST}, which the service needs. "
+            "Widen requires-python, then run this again."
         )
 
 
 def _package(project: Existing, wish: str | None) -> str:
-    """A package that is not there yet: the service has one to itself, whatever modules there are."""
+    """Choose a package name that is still free."""
     base = project.name.replace("-", "_")
     if base[:1].isdigit():  # a distribution may be called so, and a package not
         base = names.suggest(base)
@@ -134,7 +170,7 @@ def _package(project: Existing, wish: str | None) -> str:
         ends = [f"{place}{package}{end}" for place in ("", "src/") for end in ("", ".py")]
         if _fits(package) and not any(_has_files(project.root / end) for end in ends):
             return package
-    raise MLError(f"There is a package {choices[0]} already. Name another with --package NAME.")
+    raise MLError(f"The package {choices[0]} already exists. Choose another with --package NAME.")
 
 
 def _has_files(path: Path) -> bool:
@@ -152,7 +188,7 @@ def _fits(package: str) -> bool:
 def _left_out(
     rendered: Mapping[PurePosixPath, File], added: Mapping[PurePosixPath, File]
 ) -> list[str]:
-    """What no update is to bring either, as `keep` names it: files, and folders that are out whole."""
+    """List what updates are not to bring either, as `keep` names it: files, and whole folders."""
     left = {name for name, file in rendered.items() if added.get(name) != file}
     whole = {n.parts[0] for n in left} - {n.parts[0] for n in rendered.keys() - left}
     return sorted({n.parts[0] if n.parts[0] in whole else str(n) for n in left} - {"data"})
@@ -161,7 +197,7 @@ def _left_out(
 def _files(
     project: Existing, own: Names, rendered: Mapping[PurePosixPath, File], model: str | None
 ) -> Iterator[tuple[PurePosixPath, File]]:
-    """The template's files, less what would speak for the whole project or be noise in it."""
+    """Yield the template's files that fit into an existing project."""
     has_readme = any(project.root.glob("[Rr][Ee][Aa][Dd][Mm][Ee]*"))
     for name, file in rendered.items():
         if name in (PYPROJECT, PurePosixPath(".python-version")):
@@ -181,13 +217,13 @@ def _notes(
     project: Existing, own: Names, model: str | None, added: Iterable[PurePosixPath]
 ) -> Iterator[str]:
     if model:
-        yield f"The model is the one of {model}, served as it is."
+        yield f"{model} already has a model, which is served unchanged."
     if hidden := git.ignored(project.root, map(str, added)):
-        yield f"git ignores {', '.join(hidden)}: add what you want in it with git add --force."
-    if not project.is_package:
-        yield f"package-mode is off, so by hand: PYTHONPATH=src python -m {own.package}"
-    if not project.is_poetry and (project.root / "setup.py").exists():
-        yield "setup.py is not read any more: pyproject.toml says what it said."
+        yield f"git ignores {', '.join(hidden)}: to commit any of them, use git add --force."
+    if not project.toml.is_package:
+        yield f"package-mode is off: run the package with PYTHONPATH=src python -m {own.package}"
+    if not project.toml.is_described and (project.root / "setup.py").exists():
+        yield "setup.py is no longer used: its contents are in pyproject.toml."
 
 
 def _file_diff(

@@ -1,22 +1,22 @@
-"""What `poetry ml check` looks at: a list of small checks."""
+"""The checks of `poetry ml check`."""
 
 from __future__ import annotations
 
 import difflib
 import importlib.metadata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from packaging.version import InvalidVersion, Version
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin.audit import artifacts, leaks
+from poetry_ml_plugin.audit import artifacts, code, dependencies, leaks
 from poetry_ml_plugin.audit.facts import Finder, ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, poetry
-from poetry_ml_plugin.project import names, pyproject
+from poetry_ml_plugin.project import lock, names, pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
 LARGE = 50_000_000  # bytes, from where hosts of git repositories begin to complain
@@ -35,7 +35,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """What a check has found."""
+    """Problems that one check found."""
 
     check: Check
     problems: tuple[Problem, ...]
@@ -49,10 +49,21 @@ class Result:
         return "warning" if self.check.advice or all(warnings) else "error"
 
 
-def run(project: Project, checks: Iterable[Check]) -> list[Result]:
-    """What each check finds in a project. What keeps one from looking is project by it too."""
+def run(project: Project, checks: Iterable[Check], strict: bool = False) -> list[Result]:
+    """Run each check on a project. An error while checking becomes a problem too.
+
+    `strict` makes an error of each warning, except where a check gives advice only.
+    """
     facts = ProjectFacts(project)
-    return [Result(check, _find(check, facts)) for check in checks]
+    found = ((check, _find(check, facts)) for check in checks)
+    return [
+        Result(check, tuple(map(_as_error, problems)) if strict and not check.advice else problems)
+        for check, problems in found
+    ]
+
+
+def _as_error(problem: Problem) -> Problem:
+    return replace(problem, severity="error")
 
 
 def fix(results: Iterable[Result]) -> list[tuple[Problem, str]]:
@@ -76,6 +87,10 @@ def _find(check: Check, facts: ProjectFacts) -> tuple[Problem, ...]:
         return tuple(check.find(facts))
     except MLError as error:
         return (Problem(*_parts(error)),)
+    except (OSError, ValueError) as error:
+        return (
+            Problem(f"this cannot be checked: {type(error).__name__}: {error}", "Fix that first."),
+        )
 
 
 def _parts(error: MLError) -> tuple[str, str]:
@@ -89,29 +104,39 @@ def layout(facts: ProjectFacts) -> Iterable[Problem]:
         if not path.exists():
             yield Problem(
                 f"{facts.project.at(path)} is missing",
-                'Bring it back with "git checkout", or see what "poetry ml new" makes.',
+                'Restore it with "git checkout".',
             )
 
 
 def name(facts: ProjectFacts) -> Iterable[Problem]:
-    declared = facts.toml.get("project", {}).get("name")
-    try:
-        names.derive(facts.root, declared or "", facts.project.package)
-    except MLError as error:
-        yield Problem(*_parts(error))
-    entry = f"{facts.project.package}.__main__:main"
-    if entry not in facts.toml.get("project", {}).get("scripts", {}).values():
-        hint = f'Write {facts.project.package} = "{entry}" in [project.scripts].'
+    toml, package = facts.toml, facts.project.package
+    if toml.name or toml.is_package:
+        yield from _unfit(toml.name, "project", names.unfit_distribution(toml.name))
+    yield from _unfit(package, "package", names.unfit_package(package))
+    entry = f"{package}.__main__:main"
+    if toml.is_package and entry not in toml.scripts.values():
+        place = "[tool.poetry.scripts]" if toml.keeps_scripts_in_poetry else "[project.scripts]"
         yield Problem(
-            "pyproject.toml installs no command for the package", hint, severity="warning"
+            "pyproject.toml installs no command for the package",
+            f'Write {package} = "{entry}" in {place}.',
+            severity="warning",
         )
 
 
+def _unfit(name: str, what: str, reason: str | None) -> Iterable[Problem]:
+    if reason:
+        message = f'"{name}" is not a good name for a {what}: {reason}'
+        hint = f'Use a name like "{names.suggest(name)}".'
+        yield Problem(message, hint, severity="warning" if reason in names.ADVICE else "error")
+
+
 def settings(facts: ProjectFacts) -> Iterable[Problem]:
-    for key in sorted(facts.toml["tool"][pyproject.TOOL].keys() - set(pyproject.KEYS)):
+    for key in sorted(facts.toml.settings.keys() - set(pyproject.KEYS)):
         near = difflib.get_close_matches(key, pyproject.KEYS, n=1)
-        hint = f'Write "{near[0]}".' if near else f"There are {', '.join(pyproject.KEYS)}."
-        yield Problem(f"[tool.{pyproject.TOOL}] {key} means nothing", hint, severity="warning")
+        hint = f'Did you mean "{near[0]}"?' if near else f"Known are {', '.join(pyproject.KEYS)}."
+        yield Problem(
+            f"[tool.{pyproject.TOOL}] {key} is an unknown setting", hint, severity="warning"
+        )
 
 
 def credentials(facts: ProjectFacts) -> Iterable[Problem]:
@@ -123,34 +148,40 @@ def sizes(facts: ProjectFacts) -> Iterable[Problem]:
         for path, size in sorted(git.sizes(facts.root).items()):
             if size > LARGE:
                 yield Problem(
-                    f"{path} takes {size / 1e6:,.0f} MB in git, for ever",
+                    f"{path} takes {size / 1e6:,.0f} MB in the git history",
                     f'Keep it with DVC or git-LFS: "git rm --cached {path}", then "dvc add {path}".',
                     severity="warning",
                 )
 
 
 def template(facts: ProjectFacts) -> Iterable[Problem]:
-    made = facts.toml["tool"][pyproject.TOOL].get("template-version")
+    made = facts.toml.settings.get("template-version")
     own = importlib.metadata.version(pyproject.TOOL)
     try:
         stale = made is not None and Version(made) < Version(own)
     except InvalidVersion:
         stale = True
     if stale:
-        what = f"the project is made from template {made}, and the plugin brings {own}"
+        what = f"the project was made from template {made}; the plugin has {own}"
         yield Problem(what, 'Run "poetry ml update".', severity="warning")
 
 
 def lock_is_fresh(facts: ProjectFacts) -> Iterable[Problem]:
     relock = partial(poetry.lock, facts.root)
     if facts.lock is None:
-        yield Problem("poetry.lock is missing", 'Run "poetry lock".', relock)
+        yield Problem("poetry.lock is missing", lock.RELOCK, relock, "warning")
     elif not facts.lock.fresh:
-        yield Problem("poetry.lock does not fit pyproject.toml", 'Run "poetry lock".', relock)
+        yield Problem("poetry.lock does not match pyproject.toml", lock.RELOCK, relock)
+    elif facts.lock.by_poetry_1:
+        yield Problem("poetry.lock was written by Poetry 1.x", lock.RELOCK, relock, "warning")
 
 
 def artifacts_are_whole(facts: ProjectFacts) -> Iterable[Problem]:
     return facts.damage
+
+
+def code_is_whole(facts: ProjectFacts) -> Iterable[Problem]:
+    return code.faults(facts.project)
 
 
 def versions(facts: ProjectFacts) -> Iterable[Problem]:
@@ -158,34 +189,40 @@ def versions(facts: ProjectFacts) -> Iterable[Problem]:
 
 
 def python(facts: ProjectFacts) -> Iterable[Problem]:
-    wanted = facts.toml.get("project", {}).get("requires-python", "")
-    chosen = (facts.text(".python-version") or "").strip()
+    """Hold .python-version, where there is one, against the versions that the project allows."""
+    chosen = pyproject.pinned_python(facts.text(".python-version") or "")
     if not chosen:
-        yield Problem(
-            ".python-version is missing", f"Write the version that fits {wanted} into it."
-        )
         return
     try:
-        fits = parse_constraint(wanted or "*").allows_any(parse_constraint(f"{chosen}.*"))
+        pinned = parse_constraint(f"{chosen}.*")
     except ValueError:
-        yield Problem(f'.python-version says "{chosen}"', "Write a version there, like 3.12.")
+        message = f'.python-version names "{chosen}", which is not a version'
+        yield Problem(message, "Write a version there, like 3.12.", severity="warning")
+        return
+    try:
+        fits = facts.toml.pythons.allows_any(pinned)
+    except ValueError as error:
+        yield Problem(f"pyproject.toml: {error}", "Write versions of Python, like >=3.11,<3.15.")
         return
     if not fits:
         yield Problem(
-            f".python-version says {chosen}, and requires-python in pyproject.toml {wanted}",
+            f".python-version names {chosen}, but pyproject.toml requires Python "
+            f"{facts.toml.requires_python}",
             "Change one of them.",
         )
 
 
 CHECKS = [
-    Check("layout", "the files that the commands need", layout),
-    Check("name", "names that will do", name),
-    Check("settings", "each is one that is read", settings),
-    Check("lock", "poetry.lock fits pyproject.toml", lock_is_fresh),
-    Check("artifacts", "each is as it was trained", artifacts_are_whole),
-    Check("versions", "what wrote the artifacts is locked", versions),
-    Check("credentials", "none where others read", credentials),
-    Check("sizes", "nothing above 50 MB in git", sizes),
-    Check("template", "the newest one", template),
-    Check("python", "one version throughout", python),
+    Check("layout", "required files exist", layout),
+    Check("name", "names are valid", name),
+    Check("settings", "settings are known", settings),
+    Check("lock", "poetry.lock matches pyproject.toml", lock_is_fresh),
+    Check("artifacts", "artifacts match their manifest", artifacts_are_whole),
+    Check("versions", "library versions of the artifacts are locked", versions),
+    Check("dependencies", "runtime dependencies include what serving needs", dependencies.runtime),
+    Check("trained-code", "the code is as it was when the model was trained", code.stale),
+    Check("credentials", "no credentials committed", credentials),
+    Check("sizes", "no file above 50 MB in git", sizes),
+    Check("template", "template is up to date", template),
+    Check("python", "Python versions agree", python),
 ]

@@ -1,4 +1,4 @@
-"""What looks like a credential: the names of files, and what stands in text.
+"""Detection of credentials by file names and by their text.
 
 The tables are short on purpose. They name what issuers give a form of its own, and what people call
 their secrets; what is found is never repeated.
@@ -158,7 +158,7 @@ FILLER = re.compile(
 
 
 def refused(path: PurePosixPath) -> bool:
-    """Whether the name alone says that a file is not for others."""
+    """Tell whether a file's name marks it as a credential file."""
     name = path.name.lower()
     if FOLDERS.intersection(path.parts[:-1]):
         return True
@@ -168,7 +168,7 @@ def refused(path: PurePosixPath) -> bool:
 
 
 def search(content: bytes, path: PurePosixPath) -> Iterator[tuple[int, str]]:
-    """The lines of a text that hold what looks like a credential, each with what it looks like."""
+    """Yield the lines of a text that look like credentials, each with its kind."""
     if len(content) > LONGEST or b"\0" in content:
         return
     if path.suffix == ".ipynb":
@@ -206,7 +206,7 @@ def _assigned(content: bytes, path: PurePosixPath) -> Iterator[tuple[int, str]]:
 
 
 def _named(content: bytes, match: re.Match[bytes]) -> bool:
-    """Whether what is set is called a secret, and not some other key."""
+    """Tell whether the name that is assigned to means a secret, and not some other key."""
     before = content[max(0, match.start() - 16) : match.start()]
     return not match["kind"].lower().startswith(b"key") or bool(SECRET_KEY.search(before))
 
@@ -226,7 +226,7 @@ def _secret(match: re.Match[bytes], settings: bool) -> bool:
 
 
 def _stands_for(value: bytes) -> bool:
-    """Whether a value names another place, or is what an example has in the place of one."""
+    """Tell whether a value is a reference or a placeholder."""
     return bool(REFERENCE.search(value) or FILLER.fullmatch(value)) or 0 < len(set(value)) < 4
 
 

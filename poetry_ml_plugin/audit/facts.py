@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any
 
 from poetry_ml_plugin.audit import artifacts
 from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.project import lock, pyproject
 from poetry_ml_plugin.project.lock import Lock
-from poetry_ml_plugin.project.pyproject import Project
+from poetry_ml_plugin.project.pyproject import Project, PyProject
 
 
 class ProjectFacts:
@@ -21,8 +20,8 @@ class ProjectFacts:
         self.root = project.root
 
     @cached_property
-    def toml(self) -> dict[str, Any]:
-        return pyproject.load(self.root / "pyproject.toml").unwrap()
+    def toml(self) -> PyProject:
+        return pyproject.describe(self.root)
 
     @cached_property
     def lock(self) -> Lock | None:
@@ -34,7 +33,7 @@ class ProjectFacts:
         return artifacts.verify(self.project)
 
     def text(self, name: str) -> str | None:
-        """The text of a file, or None where there is none."""
+        """Read a text file; return None if there is none."""
         path = self.root / name
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 

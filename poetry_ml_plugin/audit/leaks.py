@@ -1,4 +1,4 @@
-"""Where a project shows credentials: in what git keeps, in what people read, in what is shipped."""
+"""Search for credentials in what is committed, edited or packaged."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ FILES = (".env*", "*.md", "*.toml", "*.sh", "Procfile", "Dockerfile")
 FOLDERS = ("build", "configs", "notebooks", "src")
 TESTS = "tests"
 
-PARDON = f"If it is none, name the file in [tool.{pyproject.TOOL}] not-secret"
+PARDON = f"If it is not a credential, list the file in [tool.{pyproject.TOOL}] not-secret"
 MOVE = (
-    "Keep it in the environment or in a vault, and replace it where it is valid. "
+    "Keep it in an environment variable or a vault, and revoke it. "
     f'{PARDON}, or end the line with "{credentials.PARDON.decode()}".'
 )
 
 
 def in_tree(project: Project) -> list[Problem]:
-    """Credentials in the files that git keeps or would keep; without git, in what people write into."""
+    """Find credentials in the files that git tracks or would add; without git, in edited files."""
     tracked, untracked = git.tracked(project.root), git.untracked(project.root)
     names = tracked | untracked or _written(project)
     return [
@@ -37,7 +37,7 @@ def in_tree(project: Project) -> list[Problem]:
 def in_text(
     project: Project, path: PurePosixPath, content: bytes, where: str = ""
 ) -> list[Problem]:
-    """Credentials in one text, which is at `path` in the project or in an archive of it."""
+    """Find credentials in one text, which is at `path` in the project or in an archive of it."""
     if pardoned(project, path):
         return []
     return [
@@ -47,7 +47,7 @@ def in_text(
 
 
 def pardoned(project: Project, path: PurePosixPath) -> bool:
-    """Whether the project says that a file holds no secret, by its path there or in a wheel."""
+    """Tell whether the project declares that a file holds no secret, by its path there or in a wheel."""
     paths = path, "src" / path
     return any(path.match(glob) for glob in project.not_secret for path in paths)
 
@@ -72,7 +72,7 @@ def _in_file(
         elif untracked:
             yield _untracked(project, path)
         elif path.parts[0] == "src":
-            yield Problem(f"{path} would be shipped", f"Take it out of the package. {PARDON}.")
+            yield Problem(f"{path} would be shipped", f"Exclude it from the package. {PARDON}.")
     elif file.stat().st_size <= credentials.LONGEST and _is_written(path):
         yield from in_text(project, path, file.read_bytes())
 
@@ -83,14 +83,14 @@ def _is_written(path: PurePosixPath) -> bool:
 
 def _tracked(path: PurePosixPath) -> Problem:
     return Problem(
-        f"{path} is in git, for everybody who has the repository",
-        f'Run "git rm --cached {path}", name it in .gitignore, and replace what it holds. {PARDON}.',
+        f"{path} is committed to git",
+        f'Run "git rm --cached {path}", add it to .gitignore, and replace the credentials in it. {PARDON}.',
     )
 
 
 def _untracked(project: Project, path: PurePosixPath) -> Problem:
     return Problem(
         f"{path} would be added to git",
-        f"Name it in .gitignore. {PARDON}.",
+        f"Add it to .gitignore. {PARDON}.",
         fix=lambda: edit.add_line(project.root / ".gitignore", f"/{path}"),
     )

@@ -1,4 +1,4 @@
-"""Reads wheels and sdists, member by member, whatever their size."""
+"""Reader of wheels and sdists, member by member, whatever their size."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ BROKEN = (OSError, EOFError, ValueError, zlib.error, tarfile.TarError, zipfile.B
 
 
 def is_wheel(archive: Path) -> bool:
-    """Whether it is a wheel and not an sdist, by its name."""
+    """Tell a wheel from an sdist by its name."""
     return archive.suffix == ".whl"
 
 
 def members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes] | None]]:
-    """Each file of an archive with its content, to be read before the next is asked for.
+    """Yield each file of an archive with its content, to be read before the next one.
 
     There is no content where the member is a link. An sdist's own top folder is not in the paths.
     Raises MLError where the archive is broken.
@@ -44,4 +44,6 @@ def _sdist(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes] | None]]:
         for info in sdist:
             if not info.isdir():
                 path = PurePosixPath(*PurePosixPath(info.name).parts[1:])
+                if info.issparse():  # a few bytes of it unpack to any size
+                    raise ValueError(f"{path} is a sparse file")
                 yield path, sdist.extractfile(info) if info.isreg() else None

@@ -1,8 +1,8 @@
-"""What must be, and what must not be, in a project's wheel and sdist: before a build, and after it."""
+"""Checks of what a wheel and an sdist contain, before and after a build."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import tomlkit
@@ -10,37 +10,45 @@ from poetry.core.factory import Factory
 from poetry.core.masonry.builders.sdist import SdistBuilder
 from poetry.core.masonry.builders.wheel import WheelBuilder
 
-from poetry_ml_plugin.audit import artifacts, credentials, leaks
+from poetry_ml_plugin.audit import artifacts, code, credentials, dependencies, leaks
 from poetry_ml_plugin.audit.checks import Check
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.build import archives
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import git
 from poetry_ml_plugin.project import edit, lock, pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
-BACKEND = "poetry.core.masonry.api"
 AGAIN = "Build it again."
-LOCK = 'Run "poetry lock".'
 NO_SBOM = (
-    'It can be written by "poetry build" alone, with poetry-core as the one build requirement. '
-    f"Or take sbom out of [tool.{pyproject.TOOL}]."
+    'Only "poetry build" can write it, with poetry-core as the only build requirement. '
+    f"Or remove sbom from [tool.{pyproject.TOOL}]."
 )
 
 
 def before(project: Project) -> list[Problem]:
-    """Every reason not to build a project as it stands on the disk."""
-    locked = lock.read(project.root)
+    """Find every reason not to build a project as it is on disk."""
+    facts = ProjectFacts(project)
     return [
-        *artifacts.verify(project),
-        *(artifacts.versions(project, locked) if locked else _unlocked(project)),
+        *facts.damage,
+        *(artifacts.versions(project, facts.lock) if facts.lock else _unlocked(project)),
+        *dependencies.runtime(facts),
         *(links(project) or lost(project)),
+        *_errors(code.faults(project)),
+        *lost_code(project),
         *leaks.in_tree(project),
+        *(code.stale(facts) if project.strict else ()),
     ]
 
 
+def advice(project: Project) -> list[Problem]:
+    """Find what is no reason not to build a project, and should be known."""
+    return [] if project.strict else list(code.stale(ProjectFacts(project)))
+
+
 def after(project: Project, archive: Path) -> list[Problem]:
-    """Every reason not to let a wheel or an sdist of a project out: it is opened, and read to its end."""
+    """Find every reason not to release a wheel or an sdist: open it, and read it to its end."""
     try:
         return list(_inspect(project, archive))
     except MLError as error:
@@ -48,14 +56,14 @@ def after(project: Project, archive: Path) -> list[Problem]:
 
 
 def links(project: Project) -> list[Problem]:
-    """Links in the package: Poetry cannot pack them, or packs them under the name of their target."""
+    """Find links in the package: Poetry cannot pack them, or packs them under another name."""
     package = project.artifacts_dir.parent
     paths = [package.parent, package, *sorted(package.rglob("*"))]
     return [v for path in paths if path.is_symlink() and (v := _link(project, path))]
 
 
 def lost(project: Project) -> list[Problem]:
-    """Artifacts that a build would leave behind without a word."""
+    """Find artifacts that a build would silently leave out."""
     missing: dict[str, list[str]] = {}
     for kind, names in contents(project).items():
         prefix = _artifacts_in(project, wheel=kind == "wheel")
@@ -72,21 +80,41 @@ def lost(project: Project) -> list[Problem]:
     ]
 
 
+def lost_code(project: Project) -> list[Problem]:
+    """Find modules that the package imports and a build would leave out."""
+    missing: dict[str, list[str]] = {}
+    for kind, names in contents(project).items():
+        package = _package_in(project, wheel=kind == "wheel")
+        shipped = [name.relative_to(package) for name in names if package in name.parents]
+        for name in code.left_behind(project, shipped):
+            missing.setdefault(name, []).append(kind)
+    kinds = {name: f"in the {' and the '.join(kinds)}" for name, kinds in missing.items()}
+    return code.behind(project, kinds)
+
+
 def packs(facts: ProjectFacts) -> list[Problem]:
     return links(facts.project) or lost(facts.project)
 
 
-CHECK = Check("packaging", "artifacts travel in wheel and sdist", packs)
+def packs_code(facts: ProjectFacts) -> list[Problem]:
+    try:
+        return [*code.faults(facts.project), *lost_code(facts.project)]
+    except MLError:  # it cannot be built at all, of which the other check speaks
+        return list(code.faults(facts.project))
+
+
+CHECKS = [
+    Check("packaging", "wheel and sdist contain the artifacts", packs),
+    Check("code", "wheel and sdist contain the modules that are imported", packs_code),
+]
 
 
 def include(project: Project) -> None:
     """Have the artifacts travel in every build, even where git ignores them."""
     folder = project.at(project.artifacts_dir)
-    poetry = (
-        pyproject.load(project.root / "pyproject.toml").unwrap().get("tool", {}).get("poetry", {})
-    )
     entries = tomlkit.array()
-    for entry in [entry for entry in poetry.get("include", []) if folder not in str(entry)]:
+    others = pyproject.describe(project.root).includes
+    for entry in [entry for entry in others if folder not in str(entry)]:
         entries.append(tomlkit.item(entry, _parent=entries))
     wanted = tomlkit.inline_table()
     wanted.update({"path": f"{folder}/**/*", "format": ["sdist", "wheel"]})
@@ -95,17 +123,18 @@ def include(project: Project) -> None:
 
 
 def contents(project: Project) -> dict[str, set[PurePosixPath]]:
-    """What Poetry would put into a wheel and an sdist, by the names there. Raises MLError where it cannot.
+    """List what Poetry would pack into a wheel and an sdist. Raises MLError if it cannot.
 
     What another build backend would do is not known before it has done so.
     """
-    system = pyproject.load(project.root / "pyproject.toml").unwrap().get("build-system", {})
-    if system.get("build-backend", BACKEND) != BACKEND:
+    toml = pyproject.describe(project.root)
+    if toml.backend != pyproject.BACKEND or not toml.is_package:
         return {}
     try:
-        poetry = Factory().create_poetry(project.root)
-        wheel = WheelBuilder(poetry).find_files_to_add()
-        sdist = SdistBuilder(poetry).find_files_to_add(exclude_build=False)
+        with git.safely():
+            poetry = Factory().create_poetry(project.root)
+            wheel = WheelBuilder(poetry).find_files_to_add()
+            sdist = SdistBuilder(poetry).find_files_to_add(exclude_build=False)
     except (OSError, RuntimeError, ValueError) as error:
         raise MLError(f"{project.root} cannot be built: {error}") from error
     return {
@@ -116,7 +145,10 @@ def contents(project: Project) -> dict[str, set[PurePosixPath]]:
 
 def _unlocked(project: Project) -> list[Problem]:
     return [
-        Problem(f"{name} depends on the versions of its libraries, and none is locked", LOCK)
+        Problem(
+            f"{name} depends on the versions of its libraries, but poetry.lock is missing",
+            lock.RELOCK,
+        )
         for name, entry in artifacts.listed(project).items()
         if entry.strict
     ]
@@ -128,7 +160,7 @@ def _inspect(project: Project, archive: Path) -> Iterator[Problem]:
     manifest, seen, sbom = b"", {}, not archives.is_wheel(archive)
     for path, stream in archives.members(archive):
         if stream is None:
-            yield Problem(f"{where}{path} is a link", "Put the file itself in its place.")
+            yield Problem(f"{where}{path} is a link", "Replace the link with the file.")
             continue
         head = stream.read(credentials.LONGEST)
         facts = (*artifacts.digest(stream, head), head[:1024])
@@ -138,7 +170,10 @@ def _inspect(project: Project, archive: Path) -> Iterator[Problem]:
             manifest = head if str(name) == artifacts.MANIFEST else manifest
         sbom = sbom or path.parent.name == "sboms"
         if credentials.refused(path) and not leaks.pardoned(project, path):
-            yield Problem(f"{where}{path} is for nobody else", f"Take it out. {leaks.PARDON}.")
+            yield Problem(
+                f"{where}{path} looks like a credential file",
+                f"Exclude it from the package. {leaks.PARDON}.",
+            )
         elif facts[1] == len(head):
             yield from leaks.in_text(project, path, head, where)
     yield from _held(project, where, manifest, seen)
@@ -149,11 +184,13 @@ def _inspect(project: Project, archive: Path) -> Iterator[Problem]:
 def _held(
     project: Project, where: str, manifest: bytes, seen: Mapping[str, tuple[str, int, bytes]]
 ) -> Iterator[Problem]:
-    """How the artifacts in an archive differ from the manifest beside them."""
+    """Compare the artifacts in an archive with the manifest beside them."""
     try:
         entries = artifacts.parse(manifest)
     except ValueError:
-        yield Problem(f"{where}there is no manifest, and so no trained model", _include(project))
+        yield Problem(
+            f"{where}there is no manifest, so there is no trained model", _include(project)
+        )
         return
     for name, entry in entries.items():
         if name not in seen:
@@ -173,14 +210,23 @@ def _link(project: Project, path: Path) -> Problem | None:
     hint = (
         'Run "dvc config cache.type copy", then "dvc checkout --relink".'
         if ".dvc" in target.parts or path.with_name(f"{path.name}.dvc").is_file()
-        else "Put what it points to in its place."
+        else "Replace the link with a copy of its target."
     )
     return Problem(f"{project.at(path)} is a link to {target}{fault}: it would not be packed", hint)
 
 
 def _artifacts_in(project: Project, wheel: bool) -> PurePosixPath:
-    """The folder of the artifacts in a wheel, or in an sdist."""
-    return PurePosixPath(*() if wheel else ("src",), project.package, project.artifacts_dir.name)
+    """Return the artifacts' folder in a wheel, or in an sdist."""
+    return _package_in(project, wheel) / project.artifacts_dir.name
+
+
+def _package_in(project: Project, wheel: bool) -> PurePosixPath:
+    """Return the package's folder in a wheel, or in an sdist."""
+    return PurePosixPath(*() if wheel else ("src",), project.package)
+
+
+def _errors(problems: Iterable[Problem]) -> Iterator[Problem]:
+    return (problem for problem in problems if problem.severity == "error")
 
 
 def _include(project: Project) -> str:

@@ -19,7 +19,7 @@ SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 def document(
     name: str, version: str, packages: Iterable[Package], licences: Mapping[str, str]
 ) -> bytes:
-    """The bytes of the document: the same for the same lock and the same licences.
+    """Write the document: the same bytes for the same lock and the same licences.
 
     `licences` says those that are known by "name version", as the environment that builds knows them.
     """
@@ -44,7 +44,7 @@ def document(
 
 
 def licences(distributions: Iterable[importlib.metadata.Distribution]) -> dict[str, str]:
-    """What installed distributions say of their licence, by "name version"."""
+    """Read the licences of installed distributions, by "name version"."""
     found = {}
     for distribution in distributions:
         said: Any = distribution.metadata

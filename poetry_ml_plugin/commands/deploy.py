@@ -13,8 +13,8 @@ from poetry_ml_plugin.errors import MLError
 
 class Deploy(MLCommand):
     name = "ml deploy"
-    description = "Deploys the model's service: to Heroku, and other targets."
-    arguments = [argument("target", "Where to.", optional=True, multiple=True)]  # noqa: RUF012
+    description = "Deploys the model's service to Heroku or another target."
+    arguments = [argument("target", "Deploy target.", optional=True, multiple=True)]  # noqa: RUF012
     options = [option("list", None, "List the targets, and what each needs.")]  # noqa: RUF012
     help = "Deploy with <c1>poetry ml deploy heroku</c1>."
 
@@ -30,7 +30,7 @@ class Deploy(MLCommand):
             self.line(f"  <c1>{escape(name):<{width}}</c1>  {escape(target.summary)}")
             self.line(f"  {'':<{width}}  needs {escape(target.needs)}")
         self.line("")
-        self.line("What one takes: <c1>poetry ml deploy heroku --help</c1>")
+        self.line("Run <c1>poetry ml deploy TARGET --help</c1> for its options.")
         return 0
 
 

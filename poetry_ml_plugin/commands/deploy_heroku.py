@@ -7,13 +7,14 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from cleo.helpers import argument, option
 
 from poetry_ml_plugin import deploy
 from poetry_ml_plugin.commands.base.command import escape
-from poetry_ml_plugin.commands.base.screen import Screen
+from poetry_ml_plugin.commands.base.steps import Steps
 from poetry_ml_plugin.deploy import memory
 from poetry_ml_plugin.deploy.heroku import preflight
 from poetry_ml_plugin.deploy.heroku.app import CLI
@@ -38,39 +39,44 @@ from poetry_ml_plugin.commands.base.heroku import SIZE, TARGET, HerokuCommand, c
 class Deploy(HerokuCommand):
     name = "ml deploy heroku"
     description = "Builds and runs the service on Heroku."
-    arguments = [argument("app", "The app: an own one, or a new one.", optional=True)]  # noqa: RUF012
+    arguments = [  # noqa: RUF012
+        argument("app", "Name of the app, which is created if it does not exist.", optional=True)
+    ]
     options = [  # noqa: RUF012
         option(
             "env",
             "e",
-            "A config var: KEY=VALUE, or KEY for its value here.",
+            "Config var: KEY=VALUE, or KEY to copy it from the environment.",
             flag=False,
             multiple=True,
         ),
-        option("dynos", None, "How many web dynos.", flag=False),
+        option("dynos", None, "Number of web dynos.", flag=False),
         SIZE,
-        option("region", None, "Where a new app is made, like eu.", flag=False),
-        option("team", None, "Whose a new app is.", flag=False),
-        option("dry-run", None, "Show what would travel, and stop."),
-        option("force", None, "Deploy files that are deployed already."),
+        option("region", None, "Region of a new app, like eu.", flag=False),
+        option("team", None, "Team that owns the new app.", flag=False),
+        option("dry-run", None, "Show what would be sent, and stop."),
+        option("strict", None, "Refuse code that changed since the model was trained."),
+        option("force", None, "Deploy again although the files have not changed."),
     ]
     help = f"""\
-Sends what git tracks and the trained artifacts to Heroku, builds and starts it there, and compares
-its first prediction with the one of the model here. It needs neither a commit nor the heroku CLI. The
-app is remembered in pyproject.toml.
+Sends the tracked files and the trained artifacts to Heroku, builds and starts the service there, and
+compares its first prediction with the local model's. It needs neither a commit nor the heroku CLI.
+The app's name is saved in pyproject.toml.
 
     <c1>{CLI} my-app --env LOG_LEVEL=info --env API_TOKEN</c1>
 
 Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the service did not start;
-5 it predicts otherwise; 130 interrupted. Whatever served before serves on.
+5 predictions differ from the local model; 130 interrupted. Whatever served before serves on.
 """
 
     def work(self) -> int:
         project = pyproject.find(self.folder)
+        if self.option("strict"):
+            project = replace(project, strict=True)
         options = self._options(project)
-        screen = Screen(self.io)
+        steps = Steps(self.io)
         with tempfile.TemporaryFile() as file:
-            with screen.step("Check and pack") as done:
+            with steps.step("Check and pack") as done:
                 ready = preflight.prepare(project, options.size, cast("BinaryIO", file))
                 done(_summary(ready))
             for note in ready.notes:
@@ -85,9 +91,7 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
                 ready.smoke_test.prediction,
                 _service_key(project.package.upper(), options.env),
             )
-            url = Deployment(self.api(), screen, options, source).run(
-                self._remember(project, screen)
-            )
+            url = Deployment(self.api(), steps, options, source).run(self._remember(project, steps))
         self.line("")
         self.line(f"  <c1>{escape(url)}</c1>")
         return 0
@@ -96,7 +100,9 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
         verbs = [verb for verb in deploy.TARGETS[TARGET].commands if verb]
         if near := difflib.get_close_matches(self.argument("app") or "", verbs, 1, 0.75):
             # Else a slip of the finger would make an app.
-            raise MLError(f'Did you mean "{CLI} {near[0]}"? An app needs a name less like it.')
+            raise MLError(
+                f'Did you mean "{CLI} {near[0]}"? Otherwise choose another name for the app.'
+            )
         named = self.argument("app") or self.remembered()
         dynos = self.option("dynos")
         return DeployOptions(
@@ -110,11 +116,11 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
             force=self.option("force"),
         )
 
-    def _remember(self, project: Project, screen: Screen) -> Callable[[str], None]:
+    def _remember(self, project: Project, steps: Steps) -> Callable[[str], None]:
         def remember(app: str) -> None:
             if not self.remembered():  # else another app is for this one time
                 memory.remember(project, TARGET, {"app": app})
-                screen.line(f"pyproject.toml remembers the app {app}.")
+                steps.line(f"Saved the app's name {app} in pyproject.toml.")
 
         return remember
 
@@ -122,11 +128,13 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
         self.line("")
         for member in ready.bundle.members:
             self.line(f"  {member.size:>12,}  {escape(member.name)}")
-        self.line(f"  {ready.bundle.size:>12,}  in all; {ready.packed.size:,} packed")
+        self.line(f"  {ready.bundle.size:>12,}  in total; {ready.packed.size:,} compressed")
         if ready.bundle.left_out:
-            self.line(f"  left here: {escape(', '.join(ready.bundle.left_out))}")
+            self.line(f"  not sent: {escape(', '.join(ready.bundle.left_out))}")
         self.line("")
-        self.line(f"  would go to the app <c1>{escape(options.app)}</c1>, made if it is not there")
+        self.line(
+            f"  would be sent to the app <c1>{escape(options.app)}</c1>, created if it does not exist"
+        )
         for name in options.env:
             self.line(f"  with {escape(name)} set")
         if options.dynos is not None or options.size:
@@ -142,9 +150,9 @@ def variables(words: list[str], environ: dict[str, str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if not re.fullmatch(r"\w+", name, re.ASCII):
-            wrong.append("one word is no KEY=VALUE")  # it may hold a value: not to be shown
+            wrong.append("one word is not KEY=VALUE")  # it may hold a value: not to be shown
         elif not equals and name not in environ:
-            wrong.append(f"{name} is not set here")
+            wrong.append(f"{name} is not set in the environment")
         else:
             pairs[name] = value if equals else environ[name]
     if wrong:
@@ -153,11 +161,11 @@ def variables(words: list[str], environ: dict[str, str]) -> dict[str, str]:
 
 
 def _service_key(prefix: str, env: Mapping[str, str]) -> str:
-    """What the service may ask its callers for: as a caller has it, or as it is being set."""
+    """Find the key that the service asks of its callers: in this shell, or among those being set."""
     known = os.environ.get(f"{prefix}_API_KEY") or env.get(f"{prefix}_SERVE_API_KEYS", "")
     return known.split(",")[0].strip()
 
 
 def _summary(ready: Prepared) -> str:
     files, size = len(ready.bundle.members), ready.bundle.size / 1e6
-    return f"{files} files, {size:.1f} MB; {ready.packed.size / 1e6:.1f} MB packed"
+    return f"{files} files, {size:.1f} MB; {ready.packed.size / 1e6:.1f} MB compressed"

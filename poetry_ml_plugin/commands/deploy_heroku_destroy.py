@@ -18,8 +18,11 @@ from poetry_ml_plugin.commands.base.heroku import APP, TARGET, HerokuCommand
 
 class Destroy(HerokuCommand):
     name = "ml deploy heroku destroy"
-    description = "Destroys the app with all that belongs to it, once its name is repeated."
-    options = [APP, option("confirm", None, "The app's name, instead of a question.", flag=False)]  # noqa: RUF012
+    description = "Destroys the app and its add-ons, after its name is confirmed."
+    options = [  # noqa: RUF012
+        APP,
+        option("confirm", None, "Confirm with the app's name, without a prompt.", flag=False),
+    ]
 
     def work(self) -> int:
         app = self.app()
@@ -28,7 +31,7 @@ class Destroy(HerokuCommand):
         if typed is None and self.io.is_interactive():
             typed = self.ask(f"This destroys {app.name} and its add-ons. Type its name to go on:")
         if typed != app.name:
-            raise MLError(f"Not destroyed: its name was not repeated. See: --confirm {app.name}")
+            raise MLError(f"Not destroyed: the name does not match. Pass: --confirm {app.name}")
         app.destroy()
         if self.remembered() == app.name:
             memory.forget(pyproject.find(self.folder), TARGET)

@@ -20,8 +20,8 @@ class Logs(HerokuCommand):
     description = "Prints the end of the app's log."
     options = [  # noqa: RUF012
         APP,
-        option("tail", "t", "Go on with what comes. Stop with Ctrl-C."),
-        option("lines", None, "How many lines.", flag=False, default="100"),
+        option("tail", "t", "Keep printing new lines. Stop with Ctrl-C."),
+        option("lines", None, "Number of lines.", flag=False, default="100"),
     ]
 
     def work(self) -> int:

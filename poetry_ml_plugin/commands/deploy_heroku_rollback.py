@@ -14,13 +14,13 @@ from poetry_ml_plugin.commands.base.heroku import APP, HerokuCommand, count
 
 class Rollback(HerokuCommand):
     name = "ml deploy heroku rollback"
-    description = "Brings back an earlier release; the one before, unless a version is named."
-    arguments = [argument("version", "The release, like v5.", optional=True)]  # noqa: RUF012
+    description = "Rolls back to an earlier release: the previous one, or the version given."
+    arguments = [argument("version", "Release to go back to, like v5.", optional=True)]  # noqa: RUF012
     options = [APP]  # noqa: RUF012
 
     def work(self) -> int:
         asked = self.argument("version")
         version = count(asked.removeprefix("v"), "The version") if asked else None
         chosen, now = self.app().roll_back(version)
-        self.line(f"v{chosen['version']} serves again, as v{now['version']}.")
+        self.line(f"Rolled back to v{chosen['version']} (now v{now['version']}).")
         return 0

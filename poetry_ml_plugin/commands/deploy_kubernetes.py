@@ -15,17 +15,17 @@ from poetry_ml_plugin.project import pyproject
 
 class Kubernetes(Container):
     name = "ml deploy kubernetes"
-    description = "Writes manifests for a Kubernetes cluster, and applies them if asked to."
+    description = "Writes manifests for Kubernetes, and applies them with --apply."
     options = [  # noqa: RUF012
         IMAGE,
-        option("kserve", None, "As an InferenceService of KServe."),
-        option("knative", None, "As a Service of Knative, or of Google's Cloud Run."),
+        option("kserve", None, "Write an InferenceService for KServe."),
+        option("knative", None, "Write a Service for Knative or Google Cloud Run."),
         option("apply", None, "Apply them with kubectl, and wait for the new pods."),
         OVERWRITE,
     ]
     help = f"""\
 Writes kubernetes/, and sets in its kustomization.yaml the image that <c1>poetry ml deploy docker</c1> builds
-from the sources as they are now. [tool.{pyproject.TOOL}.deploy.kubernetes] sets replicas, max-replicas, cpu
+from the present sources. [tool.{pyproject.TOOL}.deploy.kubernetes] sets replicas, max-replicas, cpu
 and memory.
 """
 
@@ -34,7 +34,9 @@ and memory.
         read = self._read(project)
         flavour = self._flavour()
         if not (project.root / "Dockerfile").is_file():
-            raise MLError("There is no image to run yet. Build it: poetry ml deploy docker")
+            raise MLError(
+                "There is no Dockerfile yet. Build an image first: poetry ml deploy docker"
+            )
         reference = docker.reference(project, read)
         planned = kubernetes.plan(project.root, read, reference, flavour)
         self._settle(project.root, planned, edited=[kubernetes.kustomization(flavour)])
@@ -52,7 +54,7 @@ and memory.
 
     def _flavour(self) -> kubernetes.Flavour:
         if self.option("kserve") and self.option("knative"):
-            raise MLError("Choose one of --kserve and --knative.")
+            raise MLError("--kserve and --knative cannot be used together.")
         if self.option("kserve"):
             return kubernetes.KSERVE
         return kubernetes.KNATIVE if self.option("knative") else kubernetes.PLAIN

@@ -10,28 +10,31 @@ from cleo.helpers import option
 
 from poetry_ml_plugin.adopt import inspect, plan
 from poetry_ml_plugin.adopt.plan import Plan
+from poetry_ml_plugin.commands.base import own_data
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.commands.base.steps import Steps
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import platforms, venv
 from poetry_ml_plugin.project.pyproject import Project
-from poetry_ml_plugin.template import first_run
+from poetry_ml_plugin.template import first_run, from_data
 from poetry_ml_plugin.template.first_run import Step
+from poetry_ml_plugin.template.from_data import Data
 
 
 class Init(MLCommand):
     name = "ml init"
-    description = "Adds a model's training and service to a project that is there."
+    description = "Adds training and serving of a model to an existing project."
     options = [  # noqa: RUF012
         option("package", None, "The name of the package to add.", flag=False),
+        *own_data.options(),
         option("yes", "y", "Do not ask."),
         option("dry-run", None, "Print the plan as a diff, and change nothing."),
-        option("no-install", None, "Do not lock and install the dependencies; nor train."),
+        option("no-install", None, "Do not lock, install or train."),
         option("no-train", None, "Do not train the sample model."),
     ]
     help = """\
-Shows what it would add to the Poetry project in this folder, asks, and adds it. No file that is there
-is touched but pyproject.toml, which gets lines and loses none. A project made by whisk, with its
+Shows what it would add to the Poetry project in this folder, asks, and adds it. Existing files
+stay as they are, except that lines are added to pyproject.toml. A project made by whisk, with its
 <c1>setup.py</c1> and <c1>requirements.txt</c1>, becomes a Poetry project, and its model is served.
 
     <c1>poetry ml init --dry-run</c1>
@@ -47,10 +50,11 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
 
     def _add(self) -> int:
         project = inspect.find(self.folder)
-        todo = plan.plan(project, venv.preferred_python(), self.option("package"))
+        data = own_data.given(self)
+        todo = plan.plan(project, venv.preferred_python(), self.option("package"), data)
         if todo.is_empty:
             self.line(
-                f"{escape(str(todo.root))} is a machine-learning project. There is nothing to add."
+                f"{escape(str(todo.root))} is already a machine-learning project: nothing to add."
             )
             return 0
         if self.option("dry-run"):
@@ -61,20 +65,20 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
         if not self._agreed():
             self.line("Nothing was changed.")
             return 1
-        return self._apply(todo)
+        return self._learn(todo, data) if data else self._apply(todo)
 
     def _agreed(self) -> bool:
         if self.option("yes") or self.io.input.has_parameter_option(["--no-interaction", "-n"]):
             return True
-        self.write("Add all this? (yes/no) [no] ")
+        self.write("Add these changes? (yes/no) [no] ")
         answer = sys.stdin.readline()  # cleo's own question asks for ever where nobody is
         if not answer:
-            raise MLError("Nobody answers. Nothing was changed; agree with: poetry ml init --yes")
+            raise MLError("Not an interactive terminal: pass --yes. Nothing was changed.")
         return answer.strip().lower() in ("y", "yes")
 
     def _show(self, todo: Plan) -> None:
         self.line(
-            f"To <c1>{escape(todo.names.distribution)}</c1> in {escape(str(todo.root))} this is added:"
+            f"To <c1>{escape(todo.names.distribution)}</c1> in {escape(str(todo.root))}, these changes are made:"
         )
         self.line("")
         package = f"src/{todo.names.package}"
@@ -92,7 +96,7 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
                 self.line(f"    {escape(line)}")
         self.line("")
         if todo.kept:
-            self.line(f"Kept as they are: {escape(', '.join(todo.kept))}")
+            self.line(f"Kept unchanged: {escape(', '.join(todo.kept))}")
         for note in todo.notes:
             self.line(escape(note))
 
@@ -108,13 +112,39 @@ is touched but pyproject.toml, which gets lines and loses none. A project made b
             project = Project(todo.root, todo.names.package)
             steps.run(first_run.environment_steps(project, train=sample))
         if steps.failed:
-            self._say("To go on, once that is mended:", todo, steps.resume)
+            self._say("Fix that, then continue with:", todo, steps.resume)
             return steps.exit_code
         installed = not self.option("no-install")
         following = [] if installed else ["poetry lock", "poetry install"]
         if todo.model is None and not (installed and sample):
             following += ["poetry ml train"]
         self._say("Next:", todo, [*following, "poetry ml serve"])
+        return 0
+
+    def _learn(self, todo: Plan, data: Data) -> int:
+        """Add a model of the user's table: all of it or, on any failure, nothing."""
+        path = todo.root / "poetry.lock"
+        lock = path.read_bytes() if path.exists() else None
+        project = Project(todo.root, todo.names.package)
+        install, train = not self.option("no-install"), not self.option("no-train")
+
+        def write(tell: first_run.Tell) -> str:
+            plan.apply(todo)
+            return f"{len(todo.files)} files"
+
+        steps = Steps(self.io)
+        if steps.run([Step("Add to the project", write)]) and install:
+            steps.run(from_data.steps(project, data, train))
+        if steps.failed:
+            plan.take_back(todo, lock)
+            self.line_error("The project is as it was.", style="error")
+            return steps.exit_code
+        for line in data.said:
+            self.line(escape(f"  {line}".rstrip()))
+        following = [] if install else ["poetry lock", data.command]
+        self._say(
+            "Next:", todo, [*following, *([] if train else ["poetry ml train"]), "poetry ml serve"]
+        )
         return 0
 
     def _say(self, title: str, todo: Plan, commands: list[str]) -> None:

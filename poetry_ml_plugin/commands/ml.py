@@ -31,5 +31,5 @@ class Root(MLCommand):
             if command:
                 self.line(f"  <c1>poetry {name:<{width}}</c1>  {command.description}")
         self.line("")
-        self.line("What one takes: <c1>poetry ml new --help</c1>")
+        self.line("Run <c1>poetry ml COMMAND --help</c1> for its options.")
         return 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import dropwhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cleo.helpers import argument, option
 
+from poetry_ml_plugin.commands.base import own_data
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.commands.base.steps import Steps
 from poetry_ml_plugin.commands.base.trust import agree
@@ -15,33 +16,35 @@ from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import platforms, staging, venv
 from poetry_ml_plugin.project import names
 from poetry_ml_plugin.project.pyproject import Project
-from poetry_ml_plugin.template import find, first_run, render, scaffold, update
+from poetry_ml_plugin.template import find, first_run, from_data, render, scaffold, update
 from poetry_ml_plugin.template.first_run import Step
+from poetry_ml_plugin.template.from_data import Data
 from poetry_ml_plugin.template.render import Template
 
 
 class New(MLCommand):
     name = "ml new"
-    description = "Makes a project with a model that trains, predicts and serves."
-    arguments = [argument("path", "The folder to make.")]  # noqa: RUF012
+    description = "Creates a project with a model that trains, predicts and serves."
+    arguments = [argument("path", "Folder to create.")]  # noqa: RUF012
     options = [  # noqa: RUF012
-        option("name", None, "The distribution's name, unless the folder's will do.", flag=False),
-        option(
-            "package", None, "The package's name, unless the distribution's will do.", flag=False
-        ),
-        option("description", None, "What the model does, in one sentence.", flag=False),
+        option("name", None, "Name of the distribution (default: the folder's).", flag=False),
+        option("package", None, "Name of the package (default: the distribution's).", flag=False),
+        option("description", None, "Description of the project, in one sentence.", flag=False),
         option("template", None, f"{', '.join(find.SHIPPED)}, a folder or URL[@REF].", flag=False),
-        option("trust", None, "Run the code of a template that is not the plugin's."),
-        option("into", None, "Add what is missing to a folder with something in it."),
-        option("no-install", None, "Do not lock and install the dependencies; nor train."),
+        *own_data.options(),
+        option("trust", None, "Run a foreign template's code without asking."),
+        option("into", None, "Add missing files to a folder that is not empty."),
+        option("no-install", None, "Do not lock, install or train."),
         option("no-train", None, "Do not train the sample model."),
-        option("no-git", None, "Do not make a git repository."),
+        option("no-git", None, "Do not create a git repository."),
     ]
     help = """\
-Makes a folder with a data-science layout, locks and installs its dependencies, trains the sample
-model, and makes the first commit.
+Creates a project folder, locks and installs its dependencies, trains the sample model, and makes the
+first commit. With --data the project is about that table: its schema is inferred, and a model is chosen
+and trained on it. The table stays out of git unless you say so.
 
     <c1>poetry ml new churn</c1>
+    <c1>poetry ml new churn --data customers.csv --target churned</c1>
     <c1>poetry ml new mood --template text</c1>
     <c1>poetry ml new churn --template https://example.org/our-template.git@v2</c1>
 """
@@ -59,12 +62,17 @@ model, and makes the first commit.
         own = names.derive(target, self.option("name"), self.option("package"))
         into = self.option("into") and target.is_dir() and any(target.iterdir())
         (_check_into if into else scaffold.check_target)(target)
-        template = find.get(self.option("template"), self.folder, target)
-        files = render.plan(own, venv.preferred_python(), self.option("description"), template)
+        data = self._data(into)
+        word = find.FROM_DATA if data else self.option("template")
+        template = find.get(word, self.folder, target)
+        description = data.description if data else self.option("description")
+        files = render.plan(own, venv.preferred_python(), description, template)
         files = update.remember(files)
+        if data:
+            files = from_data.add(files, data)
         if into:
             files = scaffold.missing(files, target)
-        self.line(f"Making <c1>{escape(own.distribution)}</c1> in {escape(str(target))}")
+        self.line(f"Creating <c1>{escape(own.distribution)}</c1> in {escape(str(target))}")
 
         def write(tell: first_run.Tell) -> str:
             (scaffold.add if into else scaffold.write)(files, target)
@@ -74,12 +82,48 @@ model, and makes the first commit.
         # A signal may come the moment after all was put in its place.
         done = steps.run([Step("Write the project", write)])
         if done or (steps.interrupted and (target / "pyproject.toml").exists()):
-            return self._bring_up(Project(target, own.package), steps, template)
+            project = Project(target, own.package)
+            if data:
+                return self._learn(project, steps, data, files)
+            return self._bring_up(project, steps, template, files)
         return steps.exit_code
 
-    def _bring_up(self, project: Project, steps: Steps, template: Template) -> int:
+    def _data(self, into: bool) -> Data | None:
+        if self.option("data") is not None and (into or self.option("template")):
+            other = "--into" if into else "--template"
+            raise MLError(f"--data has a template of its own, and goes with no {other}.")
+        return own_data.given(self)
+
+    def _learn(
+        self, project: Project, steps: Steps, data: Data, files: Iterable[PurePosixPath]
+    ) -> int:
+        """Bring up a project about the user's table: all of it or, on any failure, nothing."""
+        start, commit = first_run.repository_steps(project, [str(path) for path in files])
+        own_repository = not self.option("no-git") and steps.run([start])
         install, train = not self.option("no-install"), not self.option("no-train")
-        start, commit = first_run.repository_steps(project)
+        if install:
+            steps.run(from_data.steps(project, data, train))
+        if own_repository and not steps.failed:
+            steps.run([commit])
+        if steps.failed:
+            from_data.take_back(project)
+            self.line_error(f"Nothing of {escape(str(project.root))} is left.", style="error")
+            return steps.exit_code
+        for line in data.said:
+            self.line(escape(f"  {line}".rstrip()))
+        go = self.way_to(project.root)
+        if not install:
+            self._say("To go on:", [*go, data.command])
+            return 0
+        following = ["poetry ml serve", "poetry build"] if train else ["poetry ml train"]
+        self._say("Next:", [*go, *following])
+        return 0
+
+    def _bring_up(
+        self, project: Project, steps: Steps, template: Template, files: Iterable[PurePosixPath]
+    ) -> int:
+        install, train = not self.option("no-install"), not self.option("no-train")
+        start, commit = first_run.repository_steps(project, [str(path) for path in files])
         own_repository = not self.option("no-git") and steps.run([start])
         trusted = not install or agree(self, template)
         if install and trusted:
@@ -88,11 +132,11 @@ model, and makes the first commit.
             steps.run([commit])
         go = self.way_to(project.root)
         if steps.failed:
-            self._say("To go on, once that is mended:", [*go, *steps.resume])
+            self._say("Fix that, then continue with:", [*go, *steps.resume])
             return steps.exit_code
         if not trusted:
             following = ["poetry install", "poetry ml train"]
-            self._say("To go on, once you have read its code:", [*go, *following])
+            self._say("Once you trust its code, continue with:", [*go, *following])
             return 1
         ready = install and train
         following = (
@@ -112,7 +156,7 @@ model, and makes the first commit.
         if not self.argument("path"):  # as of a variable that is not set: it is not where we are
             names.derive(path)
         if ".." in dropwhile("..".__eq__, path.parts):
-            raise MLError(f'"{path}" goes up again after it went down. Name the folder directly.')
+            raise MLError(f'"{path}" has ".." after a folder name. Write the path without it.')
         return (self.folder / path).resolve()
 
 

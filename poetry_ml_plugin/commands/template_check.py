@@ -1,4 +1,4 @@
-"""`poetry ml template check`: whether a project is fit to be a template."""
+"""`poetry ml template check`: whether a project is a valid template."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ NAMES = Names("quite-another-name", "quite_another_name")
 class Check(MLCommand):
     name = "ml template check"
     description = "Renders a template, installs it, trains its model and runs its tests."
-    arguments = [argument("template", "A template as new --template takes it.")]  # noqa: RUF012
+    arguments = [argument("template", "Template, as for new --template.")]  # noqa: RUF012
     options = [option("trust", None, "Run the template's code without asking.")]  # noqa: RUF012
     help = """\
-A template is a Poetry project that runs where it stands, and whose pyproject.toml names the word that
-becomes another project's name:
+A template is a Poetry project that runs where it stands, and whose pyproject.toml names the word to
+replace with a new project's name:
 
     [tool.poetry-ml-plugin.template]
     word = "our_model"
@@ -56,7 +56,7 @@ becomes another project's name:
             ]
         )
         if not steps.failed:
-            self.line(f"<info>{escape(self.argument('template'))} is fit to be a template.</info>")
+            self.line(f"<info>{escape(self.argument('template'))} is a valid template.</info>")
         return steps.exit_code
 
 
@@ -68,6 +68,6 @@ def write(template: Template, project: Project) -> str:
         str(path) for path, file in files.items() if any(w.encode() in file.content for w in words)
     ]
     if left:
-        raise MLError(f"These still hold the template's word: {', '.join(left)}.")
+        raise MLError(f"These files still contain the template's word: {', '.join(left)}.")
     scaffold.write(update.remember(files), project.root)
     return f"{len(files)} files"

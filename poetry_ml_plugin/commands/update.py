@@ -12,17 +12,17 @@ from poetry_ml_plugin.template.merge import Outcome
 
 class Update(MLCommand):
     name = "ml update"
-    description = "Merges what the template has become since into the project."
+    description = "Merges the template's changes into the project."
     options = [  # noqa: RUF012
-        option("dry-run", None, "Say what would change and conflict; change nothing."),
-        option("template", None, "Where the template is now, unless where it was.", flag=False),
+        option("dry-run", None, "Show what would change, and change nothing."),
+        option("template", None, "Location of the template, if it has moved.", flag=False),
     ]
     help = """\
 Merges, with git, what has changed in the template since the project was made or last updated. Your own
 changes stay. Where both changed the same lines the files get git's conflict markers, and the command ends
 with 1. The result is in the working tree and in the index, and is yours to commit.
 
-What the update is to leave alone goes into pyproject.toml:
+List files that updates must not change in pyproject.toml:
 
     [tool.poetry-ml-plugin]
     keep = ["README.md", "notebooks"]
@@ -33,9 +33,11 @@ What the update is to leave alone goes into pyproject.toml:
         merge.check(root)
         planned = update.plan(root, self.option("template"))
         for path in planned.kept:
-            self.line(f"  <comment>kept</comment>     {escape(path)}: the template's has changed")
+            self.line(
+                f"  <comment>kept</comment>     {escape(path)}: kept by your settings; the template changed it"
+            )
         if not planned.needed:
-            self.line(f"Nothing to merge: the template is that of {escape(planned.version)}.")
+            self.line(f"Nothing to merge: the template is up to date ({escape(planned.version)}).")
             return 0
         outcome = merge.preview(root, planned.base, planned.new)
         if not self.option("dry-run"):
@@ -59,7 +61,7 @@ What the update is to leave alone goes into pyproject.toml:
         if "pyproject.toml" in {**outcome.changes, **outcome.conflicts}:
             following.insert(1, "poetry lock")
         self.line("")
-        self.line("Solve the conflicts, then:" if outcome.conflicts else "Merged. Next:")
+        self.line("Resolve the conflicts, then:" if outcome.conflicts else "Merged. Next:")
         for command in following[1 if outcome.conflicts else 0 :]:
             self.line(f"  <c1>{command}</c1>")
-        self.line("Or take it all back: <c1>git reset --merge</c1>")
+        self.line("Or undo the update: <c1>git reset --merge</c1>")

@@ -1,4 +1,4 @@
-"""Where a project can be deployed to: the targets here, and those of other packages."""
+"""The deploy targets: those of the plugin, and those of other packages."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ TARGETS = {
 
 
 def targets() -> dict[str, Target]:
-    """Every target by its name. One of another package that does not load is named on standard error."""
+    """Collect every target by its name. One that does not load is reported on standard error."""
     return {**TARGETS, **_others()}
 
 
 def command_paths(known: Mapping[str, Target]) -> dict[str, str]:
-    """Every command of these targets by its full name, and where its class is."""
+    """Map the full name of each target's commands to the path of its class."""
     return {
         f"ml deploy {name} {words}".rstrip(): path
         for name, target in known.items()

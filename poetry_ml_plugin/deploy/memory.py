@@ -1,4 +1,4 @@
-"""What a project's pyproject.toml says of its deploys: which app, which image."""
+"""Deploy settings that pyproject.toml remembers: the app, the image."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SECTION = ("tool", pyproject.TOOL, "deploy")
 
 
 def recall(project: Project, target: str) -> dict[str, Any]:
-    """What [tool.poetry-ml-plugin.deploy.<target>] says; nothing where it is not there."""
-    return edit.table(_section(project), target)
+    """Read [tool.poetry-ml-plugin.deploy.<target>]; empty if it is not there."""
+    return pyproject.table(_section(project), target)
 
 
 def remember(project: Project, target: str, values: dict[str, str]) -> None:
@@ -34,5 +34,4 @@ def forget(project: Project, target: str) -> None:
 
 
 def _section(project: Project) -> dict[str, Any]:
-    document = pyproject.load(project.root / "pyproject.toml").unwrap()
-    return edit.table(document, *SECTION)
+    return pyproject.table(pyproject.describe(project.root).data, *SECTION)

@@ -1,4 +1,4 @@
-"""What a target is: a place to deploy to, with commands of its own."""
+"""Definition of a deploy target."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the machine is asked for: Poetry, virtualenvs, git, files, processes."""
+"""Access to the machine: Poetry, virtualenvs, git, files, processes."""

@@ -1,4 +1,4 @@
-"""Ask git, and have it make a project's first commit."""
+"""Calls of git, none of which runs a program that a repository names."""
 
 from __future__ import annotations
 
@@ -6,15 +6,31 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from poetry_ml_plugin.errors import MLError
 
+# A repository may come from a stranger: its monitor and its hooks are programs, and a committed folder
+# that looks like a repository without a work tree would have a configuration of its own.
+SAFE = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "safe.bareRepository": "explicit",
+}
+# What a caller, such as a hook, says of its own repository would lead to that one instead.
+ELSEWHERE = frozenset(
+    [
+        *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE"),
+        *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_PREFIX"),
+    ]
+)
+
 
 def available() -> bool:
-    """Whether there is a git to run."""
+    """Tell whether git is installed."""
     return shutil.which("git") is not None
 
 
@@ -25,25 +41,36 @@ def version(folder: Path) -> tuple[int, ...]:
 
 
 def outer_repository(folder: Path) -> Path | None:
-    """The repository that a folder lies in, or None."""
+    """Find the repository that a folder is in, or None."""
     done = _run(folder, "rev-parse", "--show-toplevel")
     return Path(done.stdout.strip()) if done.returncode == 0 else None
 
 
 def ignored(folder: Path, names: Iterable[str]) -> list[str]:
-    """Which of these paths git would not take; none where there is no repository."""
+    """List which of these paths git ignores; none outside a repository."""
+    return sorted(ignoring(folder, names))
+
+
+def ignoring(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Map each of these paths that git ignores to the rule, as '"models/" in .gitignore, line 5'."""
     if not available():
-        return []
-    return _run(folder, "check-ignore", "--", *names).stdout.splitlines()
+        return {}
+    given = "".join(f"{name}\0" for name in names)
+    said = _run(folder, "check-ignore", "--verbose", "-z", "--stdin", given=given).stdout
+    parts = iter(said.split("\0")[:-1])
+    return {
+        name: f'"{pattern}" in {source}, line {line}'
+        for source, line, pattern, name in zip(parts, parts, parts, parts, strict=True)
+    }
 
 
 def has_identity(folder: Path) -> bool:
-    """Whether git knows whom to name as the author of a commit."""
+    """Tell whether git knows the author of a commit."""
     return _run(folder, "var", "GIT_AUTHOR_IDENT").returncode == 0
 
 
 def revision(folder: Path, names: list[str]) -> str:
-    """The commit of a checkout, marked where these files differ from it; nothing without a commit."""
+    """Return the checkout's commit, marked "-dirty" if these files differ from it; empty without one."""
     if not available():
         return ""
     head = _run(folder, "rev-parse", "--verify", "--quiet", "HEAD")
@@ -56,24 +83,29 @@ def init(folder: Path) -> None:
     _must(folder, "init", "--quiet")
 
 
-def commit_all(folder: Path, message: str) -> None:
-    """Commit every file that git does not ignore. Raises MLError with git's own words where it cannot."""
+def commit_all(folder: Path, message: str, ours: Iterable[str] = ()) -> None:
+    """Commit every file that git does not ignore, and those that are `ours` even where it does.
+
+    Raises MLError with git's own words where it cannot.
+    """
     _must(folder, "add", "--all")
+    if hidden := ignored(folder, ours):
+        _must(folder, "--literal-pathspecs", "add", "--force", "--", *hidden)
     _must(folder, "commit", "--quiet", "--message", message)
 
 
 def tracked(folder: Path) -> set[str]:
-    """The files in a folder that git keeps, by their paths there."""
+    """List the files in a folder that git tracks, by their paths there."""
     return _files(folder, "--cached")
 
 
 def untracked(folder: Path) -> set[str]:
-    """The files in a folder that git would keep, were all added."""
+    """List the files in a folder that git neither tracks nor ignores."""
     return _files(folder, "--others", "--exclude-standard")
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """The bytes that git itself keeps for each file that it tracks: few, where LFS has the rest."""
+    """Return the bytes that git itself stores for each tracked file: few if LFS has the rest."""
     staged = _run(folder, "ls-files", "-z", "--stage").stdout.split("\0")[:-1]
     entries = [line.split("\t", 1) for line in staged]
     objects = "".join(f"{facts.split()[1]}\n" for facts, _ in entries)
@@ -86,7 +118,7 @@ def sizes(folder: Path) -> dict[str, int]:
 
 
 def uncommitted(folder: Path) -> list[str]:
-    """The tracked files of the whole repository that differ from its last commit."""
+    """List the tracked files of the whole repository that differ from its last commit."""
     said = ask(folder, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=no")
     return [entry[3:] for entry in said.split("\0") if entry]
 
@@ -98,13 +130,28 @@ def ask(
     env: Mapping[str, str] | None = None,
     timeout: float = 60,
 ) -> str:
-    """What git prints, given this on standard input. Raises MLError with its own words if it fails."""
+    """Run git, and return what it prints. Raises MLError with its own words if it fails."""
     return _must(folder, *words, given=given, timeout=timeout, env=env).stdout
 
 
 def code(folder: Path, *words: str) -> int:
-    """The exit code of git, for those of its commands that answer with it."""
+    """Run git, and return its exit code, which some commands answer with."""
     return _run(folder, *words).returncode
+
+
+@contextmanager
+def safely() -> Iterator[None]:
+    """Have the calls of git that Poetry makes within this process be as safe as ours."""
+    before = dict(os.environ)
+    count = int(before.get("GIT_CONFIG_COUNT") or 0)
+    for n, (key, value) in enumerate(SAFE.items(), count):
+        os.environ[f"GIT_CONFIG_KEY_{n}"], os.environ[f"GIT_CONFIG_VALUE_{n}"] = key, value
+    os.environ["GIT_CONFIG_COUNT"] = str(count + len(SAFE))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _files(folder: Path, *options: str) -> set[str]:
@@ -131,15 +178,11 @@ def _run(
     timeout: float = 60,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    # A caller's GIT_DIR (as in a hook) would point these calls at another repository.
-    inherited = {
-        k: v
-        for k, v in os.environ.items()
-        if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-    }
+    inherited = {key: value for key, value in os.environ.items() if key not in ELSEWHERE}
+    safe = [word for pair in SAFE.items() for word in ("-c", "=".join(pair))]
     try:
         return subprocess.run(
-            ["git", *words],
+            ["git", *safe, *words],
             cwd=folder,
             env={**inherited, **(env or {})},
             input=given,
@@ -150,4 +193,4 @@ def _run(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise MLError(f"git did not end within {timeout:.0f} s. Try again.") from None
+        raise MLError(f"git did not finish within {timeout:.0f} s. Try again.") from None

@@ -1,8 +1,7 @@
-"""What differs between Windows and the others; each difference takes the platform as an argument."""
+"""Differences between Windows and other systems; each takes the platform as an argument."""
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import shlex
@@ -16,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+
+from filelock import FileLock, Timeout
 
 WINDOWS = sys.platform == "win32"
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # not all are on every system
@@ -31,7 +32,7 @@ class Ended(KeyboardInterrupt):
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """Meanwhile, what ends a process raises Ended, so that everything on the way out is tidied up."""
+    """Turn signals that end a process into Ended, so that cleanup runs on the way out."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Ended(number)
@@ -52,7 +53,7 @@ def signals_raise() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Meanwhile, signals wait: for the few moments that must happen whole or not at all."""
+    """Hold signals back for the few moments that must happen whole or not at all."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -65,46 +66,33 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def held(lock: Path, windows: bool = WINDOWS) -> Iterator[bool]:
-    """Whether `lock` is this process's alone now. However a process ends, its hold ends with it."""
-    descriptor = _take_file(lock) if windows else _take_lock(lock)
+def held(path: Path) -> Iterator[bool]:
+    """Try to take a lock file; yield whether that worked. The lock ends with the process."""
+    lock = FileLock(path, timeout=0)
+    ours = _take(lock, path)
     try:
-        yield descriptor is not None
+        yield ours
     finally:
-        if descriptor is not None:
+        if ours:
             with uninterrupted():
-                if not windows:
-                    lock.unlink(missing_ok=True)  # before the hold ends, or it could be another's
-                os.close(descriptor)
-                if windows:
-                    lock.unlink(missing_ok=True)
+                if not WINDOWS:
+                    path.unlink(missing_ok=True)  # before the lock ends, or it could be another's
+                lock.release()
+                if WINDOWS:
+                    path.unlink(missing_ok=True)
 
 
-def _take_file(lock: Path) -> int | None:
-    """Windows removes such a file as its process ends: where it is, a process is."""
-    with suppress(FileExistsError, PermissionError):
-        return os.open(lock, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_TEMPORARY", 0))
-    return None
-
-
-def _take_lock(lock: Path) -> int | None:
-    import fcntl
-
-    while True:
-        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                os.close(descriptor)
-                raise
-        with suppress(FileNotFoundError):  # another process had it, and has removed it since
-            if os.path.samestat(os.fstat(descriptor), lock.stat()):
-                return descriptor
-        os.close(descriptor)
+def _take(lock: FileLock, path: Path) -> bool:
+    try:
+        lock.acquire()
+        while not path.exists():  # another process had it, and has removed it since
+            lock.release()
+            lock.acquire()
+    except Timeout:
+        return False
+    except NotImplementedError:  # a file system without locks
+        return True
+    return True
 
 
 def put_folder(
@@ -180,7 +168,7 @@ def flush_folder(folder: Path, windows: bool = WINDOWS) -> None:
 def relative(
     path: Path, start: Path, relpath: Callable[[Path, Path], str] = os.path.relpath
 ) -> Path:
-    """A path as it is seen from a folder. On Windows, where it may be on another drive, it stays whole."""
+    """Return a path as seen from a folder. On Windows one on another drive stays absolute."""
     try:
         return Path(relpath(path, start))
     except ValueError:
@@ -188,7 +176,7 @@ def relative(
 
 
 def quoted(word: str, windows: bool = WINDOWS) -> str:
-    """A word as it is to be typed."""
+    """Quote a word for the shell."""
     return subprocess.list2cmdline([word]) if windows else shlex.quote(word)
 
 

@@ -13,7 +13,7 @@ CWD = Path(sys.prefix)
 
 
 def command(root: Path, *words: str) -> list[str]:
-    """A command on the project in a folder, to be run in CWD. It takes no input."""
+    """Build a command on the project in a folder, to be run in CWD. It takes no input."""
     return [sys.executable, "-m", "poetry", "-C", str(root.resolve()), "--no-interaction", *words]
 
 
@@ -30,4 +30,4 @@ def lock(root: Path) -> None:
 def _run(root: Path, word: str, done: str) -> None:
     ended = subprocess.run(command(root, word), cwd=CWD, stdout=sys.stderr, check=False)
     if ended.returncode != 0:
-        raise MLError(f'{root} could not be {done}. Once that is mended, run "poetry {word}".')
+        raise MLError(f"{root} could not be {done}. Fix that, then run: poetry {word}")

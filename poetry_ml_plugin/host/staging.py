@@ -1,4 +1,4 @@
-"""Where files are made before they are put in their place: a hidden folder that one process has."""
+"""Staging folders, hidden and locked, where files are made before they are moved in place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUFFIX = ".poetry-ml-stage"
 
 @contextmanager
 def stage(folder: Path, name: str) -> Iterator[Path]:
-    """An empty folder hidden in `folder`, for what is to become `name` there; gone in the end.
+    """Make an empty folder hidden in `folder`, for what is to become `name` there; remove it in the end.
 
     What killed processes have left in `folder` goes too. Raises MLError where another process is at
     work on the same name.
@@ -24,9 +24,7 @@ def stage(folder: Path, name: str) -> Iterator[Path]:
     path = folder / f".{name}{SUFFIX}"
     with platforms.held(_lock(path)) as ours:
         if not ours:
-            raise MLError(
-                f"Another process is making {folder / name} at this moment. Nothing was changed."
-            )
+            raise MLError(f"Another process is making {folder / name}. Nothing was changed.")
         remove(path)
         path.mkdir()
         try:

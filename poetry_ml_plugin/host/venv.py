@@ -1,4 +1,4 @@
-"""Find or make a project's virtualenv, and run the project's verbs in it."""
+"""A project's virtualenv, and its verbs run in it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from poetry_ml_plugin.host.platforms import execute as execute
 if TYPE_CHECKING:
     from poetry.utils.env import Env
 
-LOWEST_PYTHON = (3, 10)
+LOWEST_PYTHON = (3, 11)
 SERVER = "waitress"  # what every project needs to serve
 
 
 def preferred_python() -> str:
-    """The minor version, like "3.12", of the Python that Poetry makes virtualenvs with here."""
+    """Return the minor version, like "3.12", of the Python that Poetry makes virtualenvs with."""
     version = Python.get_preferred_python(Config.create()).version
     found = (version.major or 0, version.minor or 0)
     if found < LOWEST_PYTHON:
@@ -31,7 +31,7 @@ def preferred_python() -> str:
 
 
 def find(root: Path) -> Env | None:
-    """The virtualenv of the project in a folder, or None where the project is not installed in one.
+    """Find the virtualenv of the project in a folder; None if the project is not installed in one.
 
     Poetry never installs a project whose package-mode is off: its src/ is put on the path instead.
     """
@@ -47,8 +47,14 @@ def find(root: Path) -> Env | None:
     return env
 
 
+def python_of(root: Path) -> str:
+    """Return the minor version that a project is installed for, else the preferred one."""
+    env = find(root)
+    return "{}.{}".format(*env.version_info[:2]) if env else preferred_python()
+
+
 def leave_own() -> None:
-    """Where Poetry's own virtualenv is the active one, forget so: Poetry would install projects into itself."""
+    """Forget that Poetry's own virtualenv is active: Poetry would install projects into it."""
     active = os.environ.get("VIRTUAL_ENV")
     if active and Path(active).resolve() == Path(sys.prefix).resolve():
         del os.environ["VIRTUAL_ENV"]

@@ -1,8 +1,7 @@
-"""Add to a pyproject.toml, and leave every byte that was there as it was."""
+"""Edits of pyproject.toml that leave every other byte as it was."""
 
 from __future__ import annotations
 
-import copy
 import difflib
 import itertools
 import re
@@ -13,7 +12,7 @@ from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array
+from tomlkit.items import AoT, Array
 
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import platforms
@@ -31,7 +30,7 @@ PARTS = re.compile(
 
 
 def extend(content: bytes, wish: Mapping[str, Any]) -> bytes:
-    """The TOML document with what is wished for: keys in tables, items at the end of arrays.
+    """Add what is wished for to a TOML document: keys to tables, items to the ends of arrays.
 
     A key that is there keeps its value. Raises MLError where that cannot be done by adding alone.
     """
@@ -61,9 +60,11 @@ def merged(data: Mapping[str, Any], wish: Mapping[str, Any]) -> dict[str, Any]:
 def _extended(text: str, wish: Mapping[str, Any]) -> str:
     expected = merged(tomllib.loads(text), wish)
     # A new table goes to the end under a header of its own, or within a line where its parents do so.
-    for append, above in itertools.product((True, False), repeat=2):
+    # A last line that does not end is ended where a table of an array is to follow it.
+    ends = ("",) if text.endswith("\n") else ("", "\n")
+    for end, append, above in itertools.product(ends, (True, False), (True, False)):
         try:
-            result = _edited(text, wish, append)
+            result = _edited(text + end, wish, append)
             result = _above_comments(text, result) if above else result
             both = tomllib.loads(result), tomlkit.parse(result).unwrap()  # Poetry uses either
             if both == (expected, expected) and _only_adds(text, result):
@@ -71,8 +72,9 @@ def _extended(text: str, wish: Mapping[str, Any]) -> str:
         except (TOMLKitError, ValueError, TypeError, AttributeError, KeyError):
             continue
     raise MLError(
-        "pyproject.toml is written in a way that lines cannot be added to it safely. "
-        "Add these to it, then run this again:\n\n" + "\n".join(_tables(wish)).strip()
+        "pyproject.toml is written in a way that cannot be edited safely. "
+        "Add these lines yourself, then run this command again:\n\n"
+        + "\n".join(_tables(wish)).strip()
     )
 
 
@@ -105,10 +107,14 @@ def _merge(table: Any, wish: Mapping[str, Any], headed: dict[str, Any] | None) -
             items = [item for item in value if item not in old.unwrap()]
             if items:
                 table[key] = _longer(old, items)
+        elif isinstance(value, list) and isinstance(old, AoT):
+            for item in value:
+                if item not in old.unwrap():
+                    old.append(_separate(item))
 
 
 def _tables(tables: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
-    """The text of each table, with its header."""
+    """Yield the text of each table, with its header."""
     below = {
         k: v for k, v in tables.items() if isinstance(v, Mapping) and not isinstance(v, Inline)
     }
@@ -125,7 +131,7 @@ def _tables(tables: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[s
 
 
 def _new(value: Any, inline: bool = False) -> Any:
-    """A value as tomlkit's items: arrays with an item a line, tables within them inline."""
+    """Make tomlkit items of a value: arrays with one item a line, tables within them inline."""
     if isinstance(value, Mapping):
         inline = inline or isinstance(value, Inline)
         table = tomlkit.inline_table() if inline else tomlkit.table()
@@ -140,8 +146,18 @@ def _new(value: Any, inline: bool = False) -> Any:
     return tomlkit.item(value)
 
 
+def _separate(item: Mapping[str, Any]) -> Any:
+    """Make one more table of an array of tables, with an empty line above it."""
+    table = _new(item)
+    for value in table.values():
+        if isinstance(value, Array):
+            value.multiline(False)
+    table.trivia.indent = "\n"
+    return table
+
+
 def _longer(array: Array, items: list[Any]) -> Array:
-    """An array with items at its end, written like those before them."""
+    """Append items to an array, written like those before them."""
     text = array.as_string()
     body = text[: text.rindex("]")]
     last, comma = _last_item(body)
@@ -169,7 +185,7 @@ def _longer(array: Array, items: list[Any]) -> Array:
 
 
 def _last_item(body: str) -> tuple[int, bool]:
-    """Where the last item of an array ends, 0 where there is none; and whether a comma follows it."""
+    """Find where the last item of an array ends (0 if there is none), and whether a comma follows."""
     end, comma = 0, False
     for part in PARTS.finditer(body, 1):
         if part[0] == ",":
@@ -180,13 +196,13 @@ def _last_item(body: str) -> tuple[int, bool]:
 
 
 def _only_adds(before: str, after: str) -> bool:
-    """Whether everything that was there is there still, in its order."""
+    """Tell whether all that was there is still there, in its order."""
     rest = iter(after)
     return all(letter in rest for letter in before)
 
 
 def _above_comments(before: str, after: str) -> str:
-    """The text with new lines above comments that they were put below: those speak of what follows."""
+    """Move new lines above the comments they were put below: those belong to what follows."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     result: list[str] = []
     for tag, old_start, old_stop, start, stop in _steps(old, new):
@@ -201,7 +217,7 @@ def _above_comments(before: str, after: str) -> str:
 
 
 def _with_line_ends(before: str, after: str, lines: list[str], end: str) -> str:
-    """The text with each line that was there as it was, and each new one ended like most of them."""
+    """Keep each old line as it was, and end each new one like most of them."""
     new = after.splitlines(keepends=True)
     result: list[str] = []
     for tag, old_start, old_stop, start, stop in _steps(before.splitlines(keepends=True), new):
@@ -216,14 +232,6 @@ def _steps(old: list[str], new: list[str]) -> list[Any]:
     return list(difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes())
 
 
-def table(data: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """What plain data has at a path of keys; nothing where there is no such table."""
-    found: Any = data
-    for key in keys:
-        found = found.get(key, {}) if isinstance(found, Mapping) else {}
-    return copy.copy(found) if isinstance(found, dict) else {}
-
-
 def amend(root: Path, changes: Mapping[tuple[str, ...], Any]) -> None:
     """Edit a project's pyproject.toml in its place."""
     path = root / "pyproject.toml"
@@ -233,7 +241,7 @@ def amend(root: Path, changes: Mapping[tuple[str, ...], Any]) -> None:
 
 
 def set_values(text: str, changes: Mapping[tuple[str, ...], Any]) -> str:
-    """The TOML text with the values at these key paths set, or removed by None, and all else as it stood."""
+    """Set the values at these key paths, or remove them for None, and keep all else as it is."""
     document = tomlkit.parse(text)
     for keys, value in changes.items():
         table: Any = document
@@ -256,5 +264,5 @@ def add_line(path: Path, line: str) -> None:
 
 
 def line_end(text: str) -> str:
-    """How most lines of a text end."""
+    """Return how most lines of a text end."""
     return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"

@@ -1,4 +1,4 @@
-"""What a project's poetry.lock says."""
+"""Reader of poetry.lock."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from poetry.packages.locker import Locker
 
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import pyproject
+
+RELOCK = "Run: poetry lock"
 
 
 @dataclass(frozen=True)
@@ -33,39 +35,42 @@ class Lock:
 
     packages: tuple[Package, ...]
     fresh: bool
+    by_poetry_1: bool = False  # which did not write down the groups that want a package
 
     def versions(self, name: str) -> set[str]:
-        """The versions of a package: several where they depend on the platform, none if it is not locked."""
+        """Return the locked versions of a package: several if they depend on the platform."""
         return {package.version for package in self.packages if package.name == name}
 
 
 def read(root: Path) -> Lock | None:
-    """The lock of the project in a folder, or None where it has none. Raises MLError where it is broken."""
+    """Read the lock file in a folder; None if there is none. Raises MLError if it is broken."""
     path = root / "poetry.lock"
     if not path.is_file():
         return None
-    locker = Locker(path, pyproject.load(root / "pyproject.toml").unwrap())
+    locker = Locker(path, dict(pyproject.describe(root).data))
     try:
-        packages = tuple(_package(entry) for entry in locker.lock_data["package"])
-        return Lock(packages, locker.is_fresh())
+        entries = locker.lock_data["package"]
+        by_poetry_1 = any("groups" not in entry for entry in entries)
+        return Lock(tuple(map(_package, entries)), locker.is_fresh(), by_poetry_1)
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise MLError(f'{path} cannot be read: {error}. Run "poetry lock".') from error
+        raise MLError(f"{path} cannot be read: {error}. {RELOCK}") from error
 
 
 def _package(entry: Mapping[str, Any]) -> Package:
     source = entry.get("source", {})
+    groups = entry.get("groups", [entry.get("category", "main")])
     return Package(
         name=canonicalize_name(entry["name"]),
         version=entry["version"],
-        runtime="main" in entry["groups"],
+        runtime="main" in groups,
         optional=entry["optional"] or "extra ==" in _marker(entry),
         requires=tuple(canonicalize_name(name) for name in entry.get("dependencies", ())),
-        files={file["file"]: file["hash"] for file in entry["files"]},
+        files={file["file"]: file["hash"] for file in entry.get("files", ())},
         path=source["url"] if source.get("type") in ("directory", "file") else "",
     )
 
 
 def _marker(entry: Mapping[str, Any]) -> str:
-    """Where the runtime dependencies have a package."""
+    """Return the marker of a package among the runtime dependencies."""
     markers = entry.get("markers", "")
     return str(markers.get("main", "") if isinstance(markers, dict) else markers)

@@ -1,4 +1,4 @@
-"""What may be the name of a distribution, of a package and of a folder."""
+"""Rules for the names of distributions, packages and folders."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from pathlib import Path
 from poetry_ml_plugin.errors import MLError
 
 MAX_LENGTH = 64
+
+RESERVED = "it is a reserved device name on Windows"
+WELL_KNOWN = "a well-known package on PyPI already has this name"
+TOO_LONG = f"it is longer than {MAX_LENGTH} characters"
+ADVICE = frozenset([WELL_KNOWN, TOO_LONG])  # an existing project may live with these
 
 # Names that another program answers to on Windows, in any folder and with any suffix.
 WINDOWS_RESERVED = frozenset(
@@ -49,15 +54,15 @@ class Names:
 
 
 def derive(folder: Path, name: str | None = None, package: str | None = None) -> Names:
-    """The names of a project in `folder`, unless `name` or `package` give others.
+    """Derive a project's names from its folder, unless `name` or `package` give others.
 
     Raises MLError with a name that would do where one will not.
     """
     wish = folder.name if name is None else name
-    if reason := _unfit_distribution(wish):
+    if reason := unfit_distribution(wish):
         option = "" if name is None else "--name "
         raise _refusal(wish, "a project", reason, f"{option}{suggest(wish).replace('_', '-')}")
-    if reason := _unfit_folder(folder.name):
+    if reason := unfit_folder(folder.name):
         raise _refusal(folder.name, "a folder", reason, suggest(folder.name).replace("_", "-"))
     distribution = _normalized(wish)
     if package is None:
@@ -66,8 +71,8 @@ def derive(folder: Path, name: str | None = None, package: str | None = None) ->
 
 
 def fit_package(name: str) -> str:
-    """A name as that of a package. Raises MLError with one that would do where it will not."""
-    if reason := _unfit_package(name):
+    """Check a package's name. Raises MLError with a better one if it is not valid."""
+    if reason := unfit_package(name):
         raise _refusal(name, "a package", reason, f"--package {suggest(name)}")
     return name
 
@@ -81,41 +86,44 @@ def _normalized(name: str) -> str:
     return re.sub(r"[-_. ]+", "-", name).lower()
 
 
-def _unfit_distribution(name: str) -> str | None:
+def unfit_distribution(name: str) -> str | None:
+    """Say why a distribution cannot have a name; None where it can."""
     if not name.strip():
         return "it is empty"
     if not name.isascii():
-        return "it has letters outside ASCII"
+        return "it has characters outside ASCII"
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._ -]*[A-Za-z0-9])?", name):
-        return "it may have letters, digits, and spaces, dots, dashes and underscores between them"
+        return "only letters and digits are allowed, with spaces, dots, dashes and underscores between them"
     if len(name) > MAX_LENGTH:
-        return f"it is longer than {MAX_LENGTH} characters"
+        return TOO_LONG
     if _is_reserved(name):
-        return "Windows keeps this name for itself"
+        return RESERVED
     if _normalized(name) in _well_known():
-        return "everybody knows something else by that name"
+        return WELL_KNOWN
     return None
 
 
-def _unfit_folder(name: str) -> str | None:
+def unfit_folder(name: str) -> str | None:
+    """Say why a folder cannot have a name; None where it can."""
     if _is_reserved(name):
-        return "Windows keeps this name for itself"
+        return RESERVED
     if re.search(r'[\x00-\x1f<>:"|?*\\]|[. ]$', name):
-        return "Windows cannot have a folder of that name"
+        return "Windows does not allow such a folder name"
     return None
 
 
-def _unfit_package(package: str) -> str | None:
+def unfit_package(package: str) -> str | None:
+    """Say why a package cannot have a name; None where it can."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", package):
-        return "it must start with a letter, and have small letters, digits and underscores only"
+        return "it must start with a letter and contain only lower-case letters, digits and underscores"
     if package in KEYWORDS:
-        return "it is a word of Python itself"
+        return "it is a Python keyword"
     if package in STANDARD_LIBRARY:
         return "it is a module of Python's standard library"
     if _is_reserved(package) or package.replace("_", "-") in _well_known():
-        return "everybody knows something else by that name"
+        return WELL_KNOWN
     if len(package) > MAX_LENGTH:
-        return f"it is longer than {MAX_LENGTH} characters"
+        return TOO_LONG
     return None
 
 
@@ -130,12 +138,12 @@ def _well_known() -> frozenset[str]:
 
 
 def suggest(name: str) -> str:
-    """A name that will do as a package and, with dashes, as a distribution; as near as can be."""
+    """Suggest a similar name that is valid as a package and, with dashes, as a distribution."""
     words = re.sub(r"[^a-z0-9]+", "_", _transliterated(name)).strip("_")
     if words[:1].isdigit():
         words = f"model_{words}"
     words = words[: MAX_LENGTH - len("_model")].strip("_") or "my_model"
-    unfit = _unfit_package(words) or _unfit_distribution(words.replace("_", "-"))
+    unfit = unfit_package(words) or unfit_distribution(words.replace("_", "-"))
     return f"{words}_model" if unfit else words
 
 

@@ -13,7 +13,9 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from poetry_ml_plugin.project import pyproject
 from poetry_ml_plugin.project.edit import Inline
+from poetry_ml_plugin.project.pyproject import PyProject
 
 VERSIONS = re.compile(r"^[\w.-]+\s*(?:\[[^]]*\])?\s*\(?([^;@)]*)\)?")
 
@@ -30,7 +32,7 @@ class Dependency:
 
     @classmethod
     def parse(cls, text: str) -> Dependency:
-        """A dependency as PEP 508 writes it. Raises InvalidRequirement."""
+        """Parse a PEP 508 dependency. Raises InvalidRequirement."""
         found = Requirement(text)
         versions = VERSIONS.match(text.strip())
         return cls(
@@ -42,7 +44,7 @@ class Dependency:
         )
 
     def limited(self, marker: str) -> Dependency:
-        """The same where `marker` holds."""
+        """Limit the dependency to where `marker` holds."""
         return replace(self, marker=f"({self.marker}) and {marker}" if self.marker else marker)
 
     def pep508(self) -> str:
@@ -66,7 +68,7 @@ class Dependency:
 
 
 def for_development(dependency: Dependency) -> bool:
-    """Whether a program needs it to be written, tested or explored, not to run."""
+    """Tell whether a dependency is for development, not for running."""
     text = (
         resources.files("poetry_ml_plugin.project").joinpath("development.txt").read_text("utf-8")
     )
@@ -76,7 +78,7 @@ def for_development(dependency: Dependency) -> bool:
 
 
 def read_requirements(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Dependency]:
-    """What a requirements.txt lists, files that it refers to included; pip's own options are not ours."""
+    """Read a requirements.txt and the files it refers to, without pip's own options."""
     above = (*above, path.resolve())
     text = re.sub(r"\\\r?\n", " ", path.read_text("utf-8-sig", errors="replace"))
     for raw in text.splitlines():
@@ -90,7 +92,7 @@ def read_requirements(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Depe
 
 
 def read_setup(path: Path) -> dict[str, Any]:
-    """The literal arguments of the call of setup() in a setup.py; what is computed is left out."""
+    """Read the literal arguments of setup() in a setup.py, without running it."""
     found: dict[str, Any] = {}
     try:
         tree = ast.parse(path.read_bytes())
@@ -107,13 +109,13 @@ def read_setup(path: Path) -> dict[str, Any]:
 
 
 def parsed(texts: object) -> list[Dependency]:
-    """The dependencies in a list of PEP 508 texts."""
+    """Parse a list of PEP 508 texts."""
     lines = texts if isinstance(texts, list) else []
     return [found for line in lines if isinstance(line, str) for found in _parsed(line)]
 
 
 def united(dependencies: Iterable[Dependency]) -> dict[str, Dependency]:
-    """One of each name: the first that says more than its name."""
+    """Keep one dependency of each name: the first that says more than its name."""
     result: dict[str, Dependency] = {}
     for dependency in dependencies:
         name = canonicalize_name(dependency.name)
@@ -123,13 +125,26 @@ def united(dependencies: Iterable[Dependency]) -> dict[str, Dependency]:
     return result
 
 
-def from_poetry(table: Mapping[str, Any]) -> list[Dependency]:
-    """The dependencies of a table that has plain versions only, as a template's has."""
-    return [Dependency(name, str(versions)) for name, versions in table.items()]
+def by_group(toml: PyProject) -> dict[str, list[Dependency]]:
+    """List the dependencies of a project whose tables name versions, extras and markers only."""
+    found = {"main": parsed(toml.standard.get("dependencies"))}
+    for group in pyproject.table(toml.poetry, "group"):
+        listed = pyproject.table(toml.poetry, "group", group, "dependencies")
+        found[group] = [_from_poetry(name, said) for name, said in listed.items()]
+    for group, texts in pyproject.table(toml.data, "dependency-groups").items():
+        found[group] = [*found.get(group, []), *parsed(texts)]
+    return found
+
+
+def _from_poetry(name: str, said: Any) -> Dependency:
+    if not isinstance(said, Mapping):
+        return Dependency(name, str(said))
+    extras = tuple(sorted(said.get("extras", ())))
+    return Dependency(name, str(said.get("version", "*")), extras, str(said.get("markers", "")))
 
 
 def _named(line: str) -> str:
-    """A bare address says its name as a fragment, for pip."""
+    """Move the name out of a bare address's fragment, where pip reads it."""
     address = re.match(r"(\S+://\S+)#(?:\S*&)?egg=([\w.-]+)", line)
     return f"{address[2]} @ {address[1]}" if address else line
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path, PurePosixPath
 
 from poetry_ml_plugin.errors import MLError
@@ -22,15 +23,15 @@ AT_THE_ROOT = ("ci", "pre-commit")  # of the repository, where alone they are lo
 
 
 def plan(project: Project, word: str) -> dict[Path, File]:
-    """The files of an extra, by where they go. Raises MLError where one is there already."""
+    """Plan the files of an extra, by their paths. Raises MLError if one exists."""
     if word not in EXTRAS:
-        raise MLError(f'There is nothing called "{word}" to add. Choose from: {", ".join(EXTRAS)}.')
+        raise MLError(f'Cannot add "{word}". Choose from: {", ".join(EXTRAS)}.')
     top = git.outer_repository(project.root) if word in AT_THE_ROOT and git.available() else None
     place = top or project.root
     inside = project.root.relative_to(place.resolve()).as_posix()
     if word == "pre-commit" and inside != ".":
         raise MLError(
-            f"pre-commit reads one configuration for all of {place}. Add there what this has: "
+            f"pre-commit reads one configuration for the whole repository {place}. Copy into it: "
             f"{render.template_dir('add/pre-commit') / '.pre-commit-config.yaml'}"
         )
     version = project.root / ".python-version"
@@ -40,7 +41,7 @@ def plan(project: Project, word: str) -> dict[Path, File]:
         for path, file in _rendered(project, word).items()
     }
     if there := [str(path) for path in files if os.path.lexists(path)]:
-        raise MLError(f"{', '.join(there)} is there already, and was left as it is.")
+        raise MLError(f"{', '.join(there)} already exists. Nothing was changed.")
     return files
 
 
@@ -56,13 +57,12 @@ def write(files: dict[Path, File]) -> None:
 
 
 def _rendered(project: Project, word: str) -> dict[PurePosixPath, File]:
-    document = pyproject.load(project.root / "pyproject.toml").unwrap()
-    own = document.get("project") or document["tool"]["poetry"]
+    name = pyproject.describe(project.root).name or project.package
     template = Template(render.read(render.template_dir(f"add/{word}")), render.TEMPLATE)
-    return render.rename(template, Names(own["name"], project.package))
+    return render.rename(template, Names(name, project.package))
 
 
 def _set(content: bytes, inside: str, python: str) -> bytes:
-    """The project's place in its repository and its Python, where the template has its own."""
-    text = content.decode().replace("/python:3.10", f"/python:{python}")
+    """Adapt a file to the project's place in its repository and to its Python."""
+    text = re.sub(r"(?<=/python:)3\.\d+", python, content.decode())
     return (text if inside == "." else text.replace("./", f"{inside}/")).encode()

@@ -1,4 +1,4 @@
-"""Find a template and read it: one that ships, a folder, or what a git URL names."""
+"""Lookup of templates: those that ship, a folder, or a git URL."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, platforms
-from poetry_ml_plugin.project import edit, pyproject
+from poetry_ml_plugin.project import pyproject
 from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.project.pyproject import PyProject
 from poetry_ml_plugin.template import render
 from poetry_ml_plugin.template.render import File, Template
 
-DEFAULT = "project"
+DEFAULT = render.DEFAULT
 SHIPPED = {
-    DEFAULT: "penguins by their measurements",
-    "text": "tweets by what they feel",
-    "image": "handwritten digits by their pixels",
-    "plain": "any JSON, and nothing to learn from",
+    DEFAULT: "classify penguins (tabular data)",
+    "regression": "predict the fuel consumption of cars (tabular data)",
+    "text": "classify the mood of tweets (text)",
+    "image": "classify handwritten digits (images)",
+    "plain": "any JSON in and out, no sample data",
 }
+FROM_DATA = "data"
+"""The template for a table of the user's own. It is not whole without that, and so no choice of --template."""
+
+README = PurePosixPath("README.md")
 PROTOCOLS = "file:https:ssh"  # those that are safe from a listener, and start no program
 
 # A host begins with a letter or a digit, as neither an option of ssh nor one of git does.
@@ -38,20 +41,20 @@ _SCHEME = re.compile(r"[A-Za-z][\w+.-]*:(//|:)|[\w.-]+@[\w.-]+:")
 
 
 def get(word: str | None, start: Path, home: Path) -> Template:
-    """The template that a word names: one of SHIPPED, a git URL with or without @REF, or a folder.
+    """Get the template that a word names: one of SHIPPED, a git URL with or without @REF, or a folder.
 
     A folder is looked for from `start`, and remembered as it is seen from `home`, the project's folder.
     Raises MLError that says all that makes a template unfit.
     """
     word = (DEFAULT if word is None else word).removeprefix("git+")
-    if word in SHIPPED:
+    if word in (*SHIPPED, FROM_DATA):
         return _shipped(word)
     if _SCHEME.match(word):
         return _fetch(word)
     folder = (start / Path(word).expanduser()).resolve()
     if not word or not folder.is_dir():
         raise MLError(
-            f'"{word}" is no template: neither one of {", ".join(SHIPPED)}, nor a folder, '
+            f'"{word}" is not a template: it is neither one of {", ".join(SHIPPED)}, nor a folder, '
             "nor a git URL like https://example.org/templates.git@v1."
         )
     source = platforms.relative(folder, home).as_posix()
@@ -59,7 +62,7 @@ def get(word: str | None, start: Path, home: Path) -> Template:
 
 
 def foreign(template: Template) -> bool:
-    """Whether a template comes from elsewhere than the plugin itself."""
+    """Tell whether a template is not one of the plugin's own."""
     return template.version != ""
 
 
@@ -72,13 +75,13 @@ def _fetch(word: str) -> Template:
             "and may end with @ and a branch, a tag or a commit."
         )
     env = {"GIT_ALLOW_PROTOCOL": PROTOCOLS, "GIT_TERMINAL_PROMPT": "0"}
-    safe = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.autocrlf=false"]
+    plain = ["-c", "core.autocrlf=false"]
     with tempfile.TemporaryDirectory(prefix="poetry-ml-") as folder:
         clone = ["clone", "--quiet", "--no-checkout", "--template=", "--", found["url"], folder]
-        git.ask(Path.home(), *safe, *clone, timeout=600, env=env)
+        git.ask(Path.home(), *plain, *clone, timeout=600, env=env)
         commit = _commit(Path(folder), found["ref"] or "HEAD")
         if commit:
-            git.ask(Path(folder), *safe, "checkout", "--quiet", "--detach", commit, env=env)
+            git.ask(Path(folder), *plain, "checkout", "--quiet", "--detach", commit, env=env)
             return _foreign(Path(folder), word, commit)
     raise MLError(f'{found["url"]} has no branch, tag or commit "{found["ref"]}".')
 
@@ -104,8 +107,8 @@ def _foreign(folder: Path, source: str, version: str = "", called: str = "") -> 
     refused: list[str] = []
     files = _files(folder, refused)
     template = _read(files, called or source, refused, source)
-    own = version or edit.table(_document(files), "project").get("version") or "0"
-    return replace(template, version=str(own))
+    own = version or _document(files).version or "0"
+    return replace(template, version=own)
 
 
 def _read(
@@ -116,14 +119,17 @@ def _read(
     if table and not (isinstance(word, str) and re.fullmatch("[a-z_][a-z0-9_]*", word)):
         refused.append(f"[tool.{pyproject.TOOL}.template] names no package as its word")
     below = _below(table, refused) if "extends" in table else {}
+    if README in below:
+        stood, own = _document(below).description, _document(files).description
+        below[README] = File(render.describe(below[README].content, stood, own))
     if refused:
-        raise MLError("\n  - ".join([f"{called} is no template:", *refused]))
+        raise MLError("\n  - ".join([f"{called} is not a template:", *refused]))
     names = Names(str(word).replace("_", "-"), str(word))
     return Template(dict(sorted({**below, **files}.items())), names, source)
 
 
 def _below(table: dict[str, Any], refused: list[str]) -> dict[PurePosixPath, File]:
-    """The files of the template that another one extends, without those that it leaves out."""
+    """Read the files of the template that another one extends, without those it leaves out."""
     if table["extends"] not in list(SHIPPED):
         refused.append(f"extends must be one of {', '.join(SHIPPED)}")
         return {}
@@ -143,14 +149,14 @@ def _below(table: dict[str, Any], refused: list[str]) -> dict[PurePosixPath, Fil
 
 def _table(files: dict[PurePosixPath, File], refused: list[str]) -> dict[str, Any]:
     try:
-        section = edit.table(_document(files), "tool", pyproject.TOOL)
+        section = _document(files).settings
     except KeyError:
         refused.append("it has no pyproject.toml")
         return {}
-    except (UnicodeDecodeError, TOMLKitError) as error:
-        refused.append(f"its pyproject.toml is no TOML: {error}")
+    except ValueError as error:
+        refused.append(f"its pyproject.toml is not valid TOML: {error}")
         return {}
-    table = edit.table(section, "template")
+    table = pyproject.table(section, "template")
     if not table:
         refused.append(
             f"its pyproject.toml has no [tool.{pyproject.TOOL}.template] with a line like "
@@ -162,8 +168,8 @@ def _table(files: dict[PurePosixPath, File], refused: list[str]) -> dict[str, An
     return table
 
 
-def _document(files: dict[PurePosixPath, File]) -> dict[str, Any]:
-    return tomlkit.parse(files[PurePosixPath("pyproject.toml")].content).unwrap()
+def _document(files: dict[PurePosixPath, File]) -> PyProject:
+    return pyproject.parse(files[PurePosixPath("pyproject.toml")].content)
 
 
 def _files(folder: Path, refused: list[str]) -> dict[PurePosixPath, File]:
@@ -175,12 +181,12 @@ def _files(folder: Path, refused: list[str]) -> dict[PurePosixPath, File]:
         elif path.is_file():
             files[relative] = File(path.read_bytes(), os.access(path, os.X_OK))
         elif path.is_symlink() or not path.is_dir():
-            refused.append(f"{relative} is no file")
+            refused.append(f"{relative} is not a file")
     return files
 
 
 def _listed(folder: Path) -> list[PurePosixPath]:
-    """What belongs to a template: what git does not ignore, or all where there is no git."""
+    """List a template's files: those that git does not ignore, or all without git."""
     if not git.available() or not git.outer_repository(folder):
         return render.paths(folder)
     said = git.ask(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")

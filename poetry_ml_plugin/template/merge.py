@@ -1,4 +1,4 @@
-"""Merge what a template has become into a project, as git merges anything."""
+"""Merge of a template's changes into a project, by git."""
 
 from __future__ import annotations
 
@@ -38,37 +38,35 @@ SKIP_LFS = {"GIT_LFS_SKIP_SMUDGE": "1"}  # a preview needs no large files
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a merge does to each path of a project, and why it cannot merge some."""
+    """Changes and conflicts of a merge, by path."""
 
     changes: dict[str, str]
     conflicts: dict[str, str]
 
 
 def check(root: Path) -> None:
-    """Raises MLError where there is no clean checkout to merge into."""
+    """Require a clean checkout to merge into. Raises MLError otherwise."""
     if not git.available():
-        raise MLError("git is not installed, and it is git that merges. Install it first.")
+        raise MLError("git is not installed, and updates are merged with git. Install git first.")
     if git.version(root) < OLDEST_GIT:
-        raise MLError(
-            f"git is too old to merge with. Install {'.'.join(map(str, OLDEST_GIT))} or newer."
-        )
+        raise MLError(f"git is too old. Install {'.'.join(map(str, OLDEST_GIT))} or newer.")
     repository = git.outer_repository(root)
     if repository is None:
         raise MLError(
-            f"{root} is not in a git repository, so nothing could be merged or taken back. "
-            'Make it one with: git init && git add --all && git commit -m "Start the project"'
+            f"{root} is not in a git repository, which an update needs to merge. "
+            'Create one with: git init && git add --all && git commit -m "Start the project"'
         )
     if git.code(root, "rev-parse", "--verify", "--quiet", "HEAD:./pyproject.toml") != 0:
         raise MLError(f"{root} has no commit yet. Commit it first: git add --all && git commit")
     if dirty := git.uncommitted(root):
         raise MLError(
             "\n  ".join([f"{repository} has changes that are not committed:", *dirty])
-            + '\nCommit them first, or put them aside with "git stash".'
+            + '\nCommit them first, or stash them with "git stash".'
         )
 
 
 def preview(root: Path, base: Files, new: Files) -> Outcome:
-    """What `apply` would do, found out in a repository of its own that is gone again afterwards.
+    """Find out what `apply` would do, in a temporary repository.
 
     Raises MLError that names each untracked file which the merge would have to overwrite.
     """
@@ -93,9 +91,9 @@ def preview(root: Path, base: Files, new: Files) -> Outcome:
     in_the_way = sorted(filter(None, (_in_the_way(root, path, known) for path in written)))
     if in_the_way:
         raise MLError(
-            "\n  ".join(["Files that git does not know stand where the template has its own:"])
+            "\n  ".join(["Untracked files are in the way of the template's files:"])
             + "".join(f"\n  {path}" for path in dict.fromkeys(in_the_way))
-            + "\nMove them away, or commit them, and try again. Nothing was changed."
+            + "\nMove or commit them, and try again. Nothing was changed."
         )
     return outcome
 
@@ -114,7 +112,7 @@ def apply(root: Path, base: Files, new: Files, title: str) -> Outcome:
 
 
 def _pick(repository: Path, commit: str) -> None:
-    words = ["-c", f"core.hooksPath={os.devnull}", "cherry-pick", "--no-commit", commit]
+    words = ["cherry-pick", "--no-commit", commit]
     if git.code(repository, *words) != 0 and not _outcome(repository).conflicts:
         git.ask(repository, *words)  # it was no conflict: fail with git's own words
 
@@ -132,7 +130,7 @@ def _outcome(folder: Path) -> Outcome:
 
 
 def _in_the_way(root: Path, path: str, known: set[str]) -> str:
-    """What is at a path of the checkout, or at a folder on the way to it, unknown to git; or ''."""
+    """Find an untracked file at a path or at a parent of it; empty if there is none."""
     if path in known:
         return ""
     for place in (*reversed(PurePosixPath(path).parents), PurePosixPath(path)):
@@ -145,7 +143,7 @@ def _in_the_way(root: Path, path: str, known: set[str]) -> str:
 
 
 def _tree(repository: Path, files: Files, beside: str | None) -> str:
-    """A tree that holds these files in the project's place, and all else that `beside` has."""
+    """Write a tree with these files as the project, and all else that `beside` has."""
     with tempfile.TemporaryDirectory(prefix="poetry-ml-") as folder:
         env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         prefix = git.ask(repository, "rev-parse", "--show-prefix").strip()

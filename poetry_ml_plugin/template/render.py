@@ -1,9 +1,10 @@
-"""Render a template under another name."""
+"""Rendering of a template under another name."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -19,6 +20,7 @@ DISTRIBUTION = "poetry-ml-plugin"
 # The template's own words, which become the project's.
 TEMPLATE = Names("example-model", "example_model")
 
+DEFAULT = "project"
 PYPROJECT = PurePosixPath("pyproject.toml")
 
 # What use of the template in a checkout leaves behind, and never becomes part of a project.
@@ -48,8 +50,8 @@ class Template:
     version: str = ""  # empty for one of the plugin's, which are as old as the plugin is
 
 
-def template_dir(name: str = "project") -> Path:
-    """A template that ships with the plugin: inside the installed package, beside it in a checkout."""
+def template_dir(name: str = DEFAULT) -> Path:
+    """Find a template that ships: inside the installed package, or beside it in a checkout."""
     package = Path(str(resources.files("poetry_ml_plugin")))
     inside = package / "templates" / name
     return inside if inside.is_dir() else package.resolve().parent / "templates" / name
@@ -58,7 +60,7 @@ def template_dir(name: str = "project") -> Path:
 def plan(
     names: Names, python: str, description: str | None = None, template: Template | None = None
 ) -> dict[PurePosixPath, File]:
-    """Every file of a new project by its path: the template with its word replaced.
+    """Plan every file of a new project: the template with its word replaced.
 
     `python` is the interpreter's minor version, like "3.12".
     """
@@ -71,7 +73,7 @@ def plan(
 def rename(
     template: Template, names: Names, more: Mapping[str, str] | None = None
 ) -> dict[PurePosixPath, File]:
-    """A template's files with its words replaced, in their paths and in their text; `more` in the latter."""
+    """Replace a template's words in paths and texts; `more` in texts only."""
     words = template.names
     replacements = {
         words.distribution: names.distribution,
@@ -88,7 +90,7 @@ def rename(
 
 
 def read(source: Path) -> dict[PurePosixPath, File]:
-    """The files of a template, by their paths in it."""
+    """Read the files of a template, by their paths in it."""
     return {
         path: File((source / path).read_bytes(), os.access(source / path, os.X_OK))
         for path in paths(source)
@@ -97,13 +99,13 @@ def read(source: Path) -> dict[PurePosixPath, File]:
 
 
 def paths(source: Path) -> list[PurePosixPath]:
-    """What is in a template, without what use of it where it stands leaves behind."""
+    """List what is in a template, without what its use leaves behind."""
     found = (PurePosixPath(path.relative_to(source).as_posix()) for path in source.rglob("*"))
     return sorted(path for path in found if belongs(path))
 
 
 def belongs(path: PurePosixPath) -> bool:
-    """Whether a path in a template is a part of it, and was not left behind by its use."""
+    """Tell whether a path is part of a template, and not left behind by its use."""
     # A template may have been trained where it stands: a project trains its own.
     is_artifact = "artifacts" in path.parent.parts and not path.name.startswith(".")
     return not is_artifact and not LEFTOVERS.intersection(path.parts)
@@ -125,10 +127,10 @@ def _adapt(
     """Say in pyproject.toml, the README and .python-version what holds for this project."""
     path = PYPROJECT
     own = tomlkit.parse(files[path].content)
-    stood = str(own.get("project", {}).get("description", ""))
+    stood = pyproject.parse(files[path].content).description
     plugin = importlib.metadata.version(DISTRIBUTION)
     changes = {
-        ("project", "requires-python"): f">={python}",
+        ("project", "requires-python"): pyproject.requires_python(python),
         ("project", "description"): description or stood,
         ("tool", pyproject.TOOL, "template-version"): template.version or plugin,
         ("tool", pyproject.TOOL, "template-source"): template.source,
@@ -145,19 +147,20 @@ def _adapt(
     files[PurePosixPath(".python-version")] = File(f"{python}\n".encode())
     readme = PurePosixPath("README.md")
     if readme in files:
-        files[readme] = File(_readme(files[readme].content, stood, description, python))
+        content = describe(files[readme].content, stood, description)
+        newer = f"Python {python} or newer".encode()
+        files[readme] = File(re.sub(rb"Python 3\.\d+ or newer", newer, content))
 
 
-def _readme(content: bytes, stood: str, description: str, python: str) -> bytes:
-    """A README with the project's description, where the template's has a line to itself."""
-    lines = content.splitlines(keepends=True)
+def describe(readme: bytes, stood: str, description: str) -> bytes:
+    """Put another description into a README, where the one that stood there has a line to itself."""
+    lines = readme.splitlines(keepends=True)
     for n, line in enumerate(lines if stood and description else []):
         if line.strip() == stood.encode():
             lines[n] = line.replace(stood.encode(), description.encode())
-    newer = f"Python {python} or newer"
-    return b"".join(lines).replace(b"Python 3.10 or newer", newer.encode())
+    return b"".join(lines)
 
 
 def from_index() -> bool:
-    """Whether the plugin was installed by its name, so that others get the same one by it."""
+    """Tell whether the plugin was installed by its name, so that others get the same one by it."""
     return importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json") is None

@@ -1,4 +1,4 @@
-"""Put rendered files in their place: all of them or none."""
+"""Writing of rendered files: all of them or none."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def _put(stage: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
             raise
-        raise MLError(f"{target} was just made by another process. It was left alone.") from error
+        raise MLError(
+            f"{target} was just created by another process. Nothing was changed."
+        ) from error
 
 
 def add(files: Mapping[PurePosixPath, File], root: Path) -> None:
@@ -71,7 +73,7 @@ def _rewrite(source: Path, target: Path) -> None:
 
 
 def missing(files: Mapping[PurePosixPath, File], root: Path) -> dict[PurePosixPath, File]:
-    """Those of the files that a folder can take: nothing is there, and no parent is a file."""
+    """Select the files that a folder can take: nothing is at their paths, and no parent is a file."""
     return {
         name: file
         for name, file in files.items()
@@ -84,7 +86,7 @@ def missing(files: Mapping[PurePosixPath, File], root: Path) -> dict[PurePosixPa
 
 
 def check_target(target: Path) -> None:
-    """Raises MLError where a project cannot be put at `target`."""
+    """Require that a project can be put at `target`. Raises MLError otherwise."""
     with _told(target):
         there = next((above for above in target.parents if os.path.lexists(above)), None)
         if there and not there.is_dir():
@@ -94,7 +96,7 @@ def check_target(target: Path) -> None:
             if any(target.iterdir()):
                 raise MLError(
                     f"{target} is not empty. Choose another folder, "
-                    "or add what it does not have with --into."
+                    "or add the missing files with --into."
                 )
         elif os.path.lexists(target):
             raise MLError(f"{target} is a file. Choose another folder.")
@@ -126,7 +128,7 @@ def _make_parents(path: Path, made: list[Path]) -> None:
 
 @contextlib.contextmanager
 def _parents(target: Path) -> Iterator[None]:
-    """The folders above `target`; those that were made for it go again if nothing comes of it."""
+    """Make the folders above `target`, and remove them if nothing comes of it."""
     made: list[Path] = []
     try:
         _make_parents(target, made)
@@ -140,10 +142,10 @@ def _parents(target: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _told(target: Path) -> Iterator[None]:
-    """A failure of the file system, as one sentence."""
+    """Turn a failure of the file system into one sentence."""
     try:
         yield
     except OSError as error:
         raise MLError(
-            f"{target} cannot be written: {error.strerror}. Nothing of it is left. Choose another place, or mend that."
+            f"{target} cannot be written: {error.strerror}. Nothing was written. Fix that, or choose another folder."
         ) from error

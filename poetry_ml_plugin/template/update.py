@@ -1,4 +1,4 @@
-"""What a project was made from, and what it would be made from today.
+"""Updates: the template as a project was made from it, and as it is now.
 
 To merge a template's changes, one must have the template as it was. A commit or a tag that holds it is
 lost in a squash and in a shallow clone; a plugin that carries the templates of all its releases knows
@@ -19,9 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import tomlkit
 from packaging.version import InvalidVersion, Version
-from tomlkit.exceptions import TOMLKitError
 
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git
@@ -52,8 +50,13 @@ class Update:
 
 
 def remember(files: Mapping[PurePosixPath, File]) -> dict[PurePosixPath, File]:
-    """A rendered project with its base in it, for a later update to find."""
+    """Add its base to a rendered project, for a later update to find."""
     return {**files, BASE: File(_pack(files))}
+
+
+def recall(root: Path) -> dict[PurePosixPath, File]:
+    """Read the files of a project as its template had them last. Raises MLError where that is not known."""
+    return _unpack(_read(root), root)
 
 
 def plan(root: Path, source: str | None = None) -> Update:
@@ -61,7 +64,7 @@ def plan(root: Path, source: str | None = None) -> Update:
 
     `source` is where the template is, where that is not what the project says.
     """
-    section = pyproject.load(root / PYPROJECT).unwrap()["tool"][pyproject.TOOL]
+    section = pyproject.describe(root).settings
     packed = _read(root)
     base = {path: file for path, file in _unpack(packed, root).items() if not _is_data(path)}
     template = find.get(source or section.get("template-source"), root, root)
@@ -93,24 +96,24 @@ def _render_like(
     base: Mapping[PurePosixPath, File], template: render.Template, root: Path
 ) -> dict[PurePosixPath, File]:
     try:
-        document = tomlkit.parse(base[PYPROJECT].content).unwrap()
-        keys = ("project",) if "project" in document else ("tool", "poetry")
-        own = document.get("project") or document["tool"]["poetry"]
-        names = Names(own["name"], document["tool"][pyproject.TOOL]["package"])
+        own = pyproject.parse(base[PYPROJECT].content)
+        names = Names(own.name, own.settings["package"])
+        if not (isinstance(names.package, str) and names.package.isidentifier()):
+            raise ValueError(f"{names.package!r} is not a package")
         python = base[PurePosixPath(".python-version")].content.decode().strip()
-    except (KeyError, TOMLKitError) as error:
-        raise MLError(f"{root / BASE} is no base of a project: {error}. {_MEND}") from error
-    files = render.plan(names, python, own.get("description"), template)
-    if "version" in own:  # from the first day on it is the project's, not the template's
+    except (KeyError, TypeError, ValueError) as error:
+        raise MLError(f"{root / BASE} cannot be used: {error}. {_MEND}") from error
+    python = max(python, pyproject.LOWEST, key=Version)
+    files = render.plan(names, python, own.description, template)
+    if own.version:  # from the first day on it is the project's, not the template's
         text = files[PYPROJECT].content.decode()
-        edited = edit.set_values(text, {(*keys, "version"): own["version"]})
+        edited = edit.set_values(text, {(*own.table_of_metadata, "version"): own.version})
         files[PYPROJECT] = File(edited.encode(), files[PYPROJECT].executable)
     return files
 
 
 def _version(files: Mapping[PurePosixPath, File]) -> str:
-    document: Any = tomlkit.parse(files[PYPROJECT].content)
-    return str(document["tool"][pyproject.TOOL]["template-version"])
+    return str(pyproject.parse(files[PYPROJECT].content).settings.get("template-version", ""))
 
 
 def _is_older(version: str, other: str) -> bool:
@@ -135,13 +138,13 @@ def _wishes(section: dict[str, Any], root: Path) -> list[str]:
 
 
 def _is_kept(path: PurePosixPath, wishes: list[str]) -> bool:
-    """Whether [tool.poetry-ml-plugin] keep names a path, or a folder it lies in."""
+    """Tell whether [tool.poetry-ml-plugin] keep names a path, or a folder it is in."""
     places = [str(path), *map(str, path.parents)]
     return any(fnmatchcase(place, wish.rstrip("/")) for wish in wishes for place in places)
 
 
 def _with_crlf(root: Path) -> set[str]:
-    """The files that are committed with the line ends of Windows."""
+    """List the files that are committed with Windows line ends."""
     entries = git.ask(root, "ls-files", "--eol", "-z", "--", ".").split("\0")
     return {entry.partition("\t")[2] for entry in entries if entry.startswith("i/crlf")}
 
@@ -155,7 +158,7 @@ def _like(files: Mapping[PurePosixPath, File], crlf: set[str]) -> dict[PurePosix
     }
 
 
-_MEND = f"Bring it back with: git checkout COMMIT -- {BASE}"
+_MEND = f"Restore it with: git checkout COMMIT -- {BASE}"
 
 
 def _read(root: Path) -> bytes:
@@ -164,7 +167,7 @@ def _read(root: Path) -> bytes:
     except OSError as error:
         raise MLError(
             f"{root / BASE} cannot be read: {error.strerror}. "
-            f"It says what the project was made from, and no update is possible without. {_MEND}"
+            f"An update needs it: it records the template that the project was made from. {_MEND}"
         ) from error
 
 
@@ -181,18 +184,30 @@ def _pack(files: Mapping[PurePosixPath, File]) -> bytes:
 
 
 def _unpack(packed: bytes, root: Path) -> dict[PurePosixPath, File]:
+    """Unpack a base as a stranger may have made it: nothing but plain files of its own folder."""
     try:
         content = zlib.decompressobj(wbits=31).decompress(packed, LARGEST)
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            return {
+            files = {
                 PurePosixPath(entry.name): File(_content(archive, entry), bool(entry.mode & 0o100))
                 for entry in archive
-                if entry.isreg()
+                if not entry.isdir()
             }
-    except (tarfile.TarError, zlib.error, EOFError) as error:
+        if PYPROJECT not in files:
+            raise ValueError(f"it has no {PYPROJECT}")
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError) as error:
         raise MLError(f"{root / BASE} cannot be unpacked: {error}. {_MEND}") from error
+    return files
 
 
 def _content(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
+    path = PurePosixPath(entry.name)
+    if path.is_absolute() or ".." in path.parts or ".git" in path.parts or "\\" in entry.name:
+        raise ValueError(f"{entry.name!r} in it is outside the project")
+    if not entry.isreg() or entry.issparse() or entry.size > LARGEST:
+        raise ValueError(f"{entry.name!r} in it is not a plain file")
     file = archive.extractfile(entry)
-    return file.read() if file else b""
+    content = file.read() if file else b""
+    if len(content) != entry.size:
+        raise ValueError(f"{entry.name!r} in it is cut short")
+    return content

@@ -1,1 +1,1 @@
-"""What several commands share."""
+"""Base classes and helpers of the commands."""

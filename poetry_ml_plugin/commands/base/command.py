@@ -1,4 +1,4 @@
-"""What every `poetry ml` command shares: where it works, and how it fails."""
+"""Base class of every `poetry ml` command."""
 
 from __future__ import annotations
 
@@ -34,14 +34,16 @@ class MLCommand(Command):
     @property
     def folder(self) -> Path:
         """The folder that Poetry was told to work on, or was started in."""
-        return cast("Application", self.application).project_directory.resolve()
+        # Poetry has gone to a relative one already.
+        folder = cast("Application", self.application).project_directory
+        return folder.resolve() if folder.is_absolute() else Path.cwd()
 
     def way_to(self, folder: Path) -> list[str]:
-        """What is to be typed to get into a folder; nothing where one is there."""
+        """Return the command that changes to a folder; nothing if it is the current one."""
         way = platforms.relative(folder, self.folder)
         return [] if way == Path() else [f"cd {platforms.quoted(str(way))}"]
 
 
 def escape(text: str) -> str:
-    """Text in which cleo sees no markup."""
+    """Escape cleo's markup in a text."""
     return Formatter.escape(text)

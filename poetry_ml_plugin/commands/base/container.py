@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cleo.helpers import option
 
 from poetry_ml_plugin.audit.facts import ProjectFacts
-from poetry_ml_plugin.audit.problems import listing
+from poetry_ml_plugin.audit.problems import Problem, listing
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.deploy import TARGETS, memory, readiness
 from poetry_ml_plugin.deploy.container import (
@@ -19,14 +20,24 @@ from poetry_ml_plugin.deploy.container import (
 from poetry_ml_plugin.project import edit, pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
-OVERWRITE = option("overwrite", None, "Replace files that differ, after showing how.")
+OVERWRITE = option("overwrite", None, "Show how files differ, and replace them.")
 IMAGE = option(
-    "image", None, "The image's name, like ghcr.io/acme/churn, to be remembered.", flag=False
+    "image", None, "The image's name, like ghcr.io/acme/churn, saved in pyproject.toml.", flag=False
 )
+STRICT = option("strict", None, "Refuse code that changed since the model was trained.")
 
 
 class Container(MLCommand):
     """Writes the files of a target, and leaves those that are there to the user."""
+
+    def _project(self) -> Project:
+        project = pyproject.find(self.folder)
+        return replace(project, strict=True) if self.option("strict") else project
+
+    def _warn(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            said = escape(f"{problem.message}. {problem.hint}")
+            self.line_error(f"<comment>{said}</comment>")
 
     def _settle(self, root: Path, planned: Mapping[str, str], edited: Collection[str] = ()) -> None:
         """Write what is new. What differs is only replaced when that is asked for; `edited` is it already."""
@@ -34,7 +45,7 @@ class Container(MLCommand):
         for name in planned:
             change = changed.get(name)
             if change is None:
-                self.line(f"  <comment>=</comment> {name} is as it should be")
+                self.line(f"  <comment>=</comment> {name} is up to date")
             elif change.old is None or name in edited or self._may_replace(change):
                 files.write(root, change)
                 self.line(f"  <success>✓</success> {name} written")
@@ -43,8 +54,8 @@ class Container(MLCommand):
         if not self.option("overwrite"):
             count = sum(line[:1] in ("+", "-") for line in change.diff.splitlines()[2:])
             self.line(
-                f"  <comment>-</comment> {change.name} is yours, and stays: it differs in "
-                f"{count} line{'s' * (count > 1)} from what would be written (--overwrite shows it)"
+                f"  <comment>-</comment> {change.name} was kept: it differs in "
+                f"{count} line{'s' * (count > 1)} from the generated file (--overwrite shows and replaces them)"
             )
             return False
         self.line(escape(change.diff))
@@ -63,8 +74,8 @@ class Container(MLCommand):
         planned = docker.plan(project, read, anew=bool(self.option("overwrite")))
         if "@sha256:" not in planned["Dockerfile"]:
             self.line(
-                f"  <comment>-</comment> The base python:{read.python}-slim is named by its tag alone, "
-                "for its registry cannot be asked. Pin it later with --overwrite"
+                f"  <comment>-</comment> python:{read.python}-slim is not pinned to a digest, "
+                "because the registry cannot be reached. Pin it later with --overwrite"
             )
         return planned
 
@@ -72,7 +83,7 @@ class Container(MLCommand):
         """Name all that keeps a platform from building and running this: it asks nobody first."""
         if wrong := list(readiness.ready(TARGETS[target], ProjectFacts(project))):
             self.line("")
-            self.line("<comment>It would not work yet:</comment>")
+            self.line("<comment>Fix these problems before deploying:</comment>")
             self.line(escape(listing(wrong)))
 
     def _next(self, *commands: str) -> int:

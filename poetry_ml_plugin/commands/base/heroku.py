@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     pass
 
 TARGET = "heroku"
-APP = option("app", "a", "The app, unless it is the one that is remembered.", flag=False)
-SIZE = option("size", None, "The dynos' size, like standard-2x.", flag=False)
+APP = option("app", "a", "The app, if it is not the saved one.", flag=False)
+SIZE = option("size", None, "Dyno size, like standard-2x.", flag=False)
 
 
 class HerokuCommand(MLCommand):
@@ -44,7 +44,7 @@ class HerokuCommand(MLCommand):
             return INTERRUPTED
 
     def work(self) -> int:
-        """What `act` is to others."""
+        """Do what the command is for, and return the exit code."""
         raise NotImplementedError
 
     def api(self) -> HerokuAPI:
@@ -52,10 +52,12 @@ class HerokuCommand(MLCommand):
         return HerokuAPI(find_key(os.environ, address), address)
 
     def app(self) -> App:
-        """The app that is named, or remembered."""
+        """Return the app that was named, or else the remembered one."""
         name = self.option("app") or self.remembered()
         if not name:
-            raise MLError(f"No app is remembered here. Name it with --app, or make one with: {CLI}")
+            raise MLError(
+                f"No app is saved in pyproject.toml. Name one with --app, or create one with: {CLI}"
+            )
         return App(self.api(), name)
 
     def remembered(self) -> str:
@@ -63,9 +65,9 @@ class HerokuCommand(MLCommand):
 
 
 def count(text: str, what: str) -> int:
-    """A whole number that somebody typed."""
+    """Parse a whole number."""
     if not (text.isascii() and text.isdigit()):
-        raise MLError(f'{what} is a whole number, not "{text}".')
+        raise MLError(f'{what} must be a whole number, not "{text}".')
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Ask before the code of somebody else's template is run."""
+"""Question before the code of a foreign template runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def agree(command: MLCommand, template: Template) -> bool:
-    """Whether code of this template may run: the plugin's own may, for others the user is asked.
+    """Tell whether a template's code may run; ask the user about a foreign one.
 
     Where nobody can be asked the answer is no, unless --trust was given.
     """

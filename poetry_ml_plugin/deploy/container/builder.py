@@ -1,4 +1,4 @@
-"""Build and push an image with docker, podman or buildah, whichever answers."""
+"""Image builds and pushes with docker, podman or buildah."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ASK = {
 
 
 def find() -> str:
-    """The first program that can build. Raises MLError where none can."""
+    """Find the first program that can build. Raises MLError if there is none."""
     silent = []
     for name, question in ASK.items():
         if shutil.which(name) is None:
@@ -34,8 +34,8 @@ def find() -> str:
         silent.append(name)
     reason = f"{' and '.join(silent)} does not answer. Start it" if silent else "None is installed"
     raise MLError(
-        f"An image is built by docker, podman or buildah. {reason}, or build the Dockerfile where "
-        "one is: poetry ml deploy docker --files-only writes it."
+        f"Building an image needs docker, podman or buildah. {reason}, or write the Dockerfile only: "
+        "poetry ml deploy docker --files-only"
     )
 
 
@@ -57,4 +57,6 @@ def push(program: str, reference: str) -> None:
 def _run(words: list[str], folder: Path) -> None:
     code = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode
     if code != 0:
-        raise MLError(f'"{" ".join(words[:2])}" ended with {code}. What it said stands above.')
+        raise MLError(
+            f'"{" ".join(words[:2])}" failed with exit code {code}. See its output above.'
+        )

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from poetry_ml_plugin.audit import artifacts, credentials
+from poetry_ml_plugin.audit import artifacts, code, credentials
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem, listing
 from poetry_ml_plugin.deploy import TARGETS, readiness
@@ -21,6 +21,7 @@ from poetry_ml_plugin.deploy.container.values import TEMPLATE, Values, serve_set
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git
 from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.pyproject import PyProject
 
 if TYPE_CHECKING:
     from poetry_ml_plugin.project.pyproject import Project
@@ -47,7 +48,7 @@ SERVE = "configs/serve.yaml"
 def plan(
     project: Project, values: Values, resolve: Digest = registry.digest, anew: bool = False
 ) -> Files:
-    """The Dockerfile and .dockerignore of a project.
+    """Render the Dockerfile and .dockerignore of a project.
 
     Its base keeps the digest that a Dockerfile in place gives it, unless it is to be planned `anew`;
     else `resolve` is asked for one.
@@ -63,10 +64,9 @@ def plan(
 
 
 def sources(project: Project) -> list[str]:
-    """The files and folders that an image is built from. Raises MLError where one has an odd name."""
-    document = pyproject.load(project.root / "pyproject.toml").unwrap()
-    own, poetry = document.get("project", {}), document.get("tool", {}).get("poetry", {})
-    named = {"pyproject.toml", "poetry.lock", *_texts(own), *_texts(poetry), *_code(poetry)}
+    """List the files and folders that an image is built from. Raises MLError for odd names."""
+    toml = pyproject.describe(project.root)
+    named = {"pyproject.toml", "poetry.lock", *toml.documents, *_code(toml)}
     named |= {path.name for path in project.root.glob("LICEN[CS]E*")}
     if (project.root / SERVE).is_file():
         named.add(SERVE)
@@ -74,21 +74,21 @@ def sources(project: Project) -> list[str]:
     names = [path.as_posix() for path in paths if not set(path.parents) & set(paths)]
     if odd := [name for name in names if not _fit(name)]:
         raise MLError(
-            f"pyproject.toml names {', '.join(map(repr, odd))}, which cannot go into an image: "
-            "give it a relative path of letters, digits, dots, dashes and underscores."
+            f"pyproject.toml names {', '.join(map(repr, odd))}, which an image cannot contain: "
+            "use relative paths of letters, digits, dots, dashes and underscores."
         )
     return names
 
 
 def ignore(names: list[str]) -> str:
-    """A .dockerignore that lets in these, and nothing else."""
+    """Write a .dockerignore that lets in these names only."""
     return "\n".join(
         [
-            "# Nothing goes into the image but what it is made of,",
+            "# Only what the image is made of is sent to the builder,",
             "*",
             *(f"!{name}" for name in names),
             "",
-            "# and of that, nothing that is secret or left over.",
+            "# without credentials and leftovers.",
             *(f"**/{pattern}" for pattern in NEVER),
             "",
         ]
@@ -96,7 +96,7 @@ def ignore(names: list[str]) -> str:
 
 
 def context(project: Project) -> Iterator[str]:
-    """Every file that .dockerignore lets in, as a path in the project."""
+    """Yield every file that .dockerignore lets in, as a path in the project."""
     for name in sources(project):
         for path in sorted(project.root.glob(name)):
             if path.is_dir():
@@ -105,19 +105,59 @@ def context(project: Project) -> Iterator[str]:
                 yield path.relative_to(project.root).as_posix()
 
 
-def verify(project: Project) -> None:
-    """Raises MLError that names everything for which an image would not build, not work, or tell a secret."""
+def left_behind(project: Project, anew: bool = False) -> list[Problem]:
+    """Find modules that the package imports and the builder would not be sent.
+
+    A .dockerignore in place counts, unless it is to be written `anew`.
+    """
+    written = project.root / ".dockerignore"
+    text = (
+        written.read_text(encoding="utf-8", errors="replace")
+        if written.is_file() and not anew
+        else ignore(sources(project))
+    )
+    package = project.artifacts_dir.parent
+    modules = {project.at(package / path): path for path in code.imported(project)}
+    return [
+        Problem(
+            f"{name}, which the package imports, would not be in the image: .dockerignore leaves it out",
+            "Rename it, or change that file."
+            if written.is_file()
+            else "Give it a name that is not a credential's, or an environment's.",
+        )
+        for name in modules
+        if ignored(text, name)
+    ]
+
+
+def ignored(text: str, name: str) -> bool:
+    """Tell whether a .dockerignore leaves out a file: the last pattern that fits it, or a parent, counts."""
+    path = PurePosixPath(name)
+    places = [str(path), *map(str, path.parents[:-1])]
+    left_out = False
+    for line in text.splitlines():
+        pattern = line.strip()
+        if pattern and not pattern.startswith("#"):
+            fits = re.compile(_regex(pattern.removeprefix("!").strip().strip("/")))
+            if any(fits.fullmatch(place) for place in places):
+                left_out = not pattern.startswith("!")
+    return left_out
+
+
+def verify(project: Project, anew: bool = False) -> None:
+    """Refuse an image that would not work or would hold secrets. Raises MLError with all problems."""
     problems = list(readiness.ready(TARGETS["docker"], ProjectFacts(project)))
+    problems += left_behind(project, anew)
     if serve_setting(project.root, "api_keys"):
-        what = f"{SERVE} has api_keys, and would take them into the image"
-        hint = f"Set ${project.package.upper()}_SERVE_API_KEYS where the image runs."
+        what = f"{SERVE} contains api_keys, which would be part of the image"
+        hint = f"Set ${project.package.upper()}_SERVE_API_KEYS where the image runs instead."
         problems.append(Problem(what, hint))
     if problems:
-        raise MLError(f"The image was not built:\n{listing(problems)}")
+        raise MLError(f"The image was not built. Fix these problems first:\n{listing(problems)}")
 
 
 def reference(project: Project, values: Values) -> str:
-    """The image's full name. Its tag is the version and what the sources hash to, so it never moves."""
+    """Name the image. Its tag is the version and a hash of the sources, so it never moves."""
     hashed = hashlib.sha256()
     for name in [*context(project), "Dockerfile", ".dockerignore"]:
         path = project.root / name
@@ -127,7 +167,7 @@ def reference(project: Project, values: Values) -> str:
 
 
 def labels(project: Project, values: Values) -> dict[str, str]:
-    """What an image says of its origin: version, commit, and the artifacts' hashes."""
+    """Label an image with its origin: version, commit, and the artifacts' hashes."""
     hashes = {name: entry.sha256 for name, entry in artifacts.listed(project).items()}
     said = {
         "org.opencontainers.image.title": values.name,
@@ -145,35 +185,20 @@ def _pinned(root: Path, tag: str) -> str | None:
     return found[1] if found else None
 
 
-def _texts(table: dict[str, Any]) -> Iterator[str]:
-    """The files that a package's metadata is read from."""
-    readme = table.get("readme")
-    for entry in readme if isinstance(readme, list) else [readme]:
-        if path := entry.get("file") if isinstance(entry, dict) else entry:
-            yield str(path)
-    licence = table.get("license")
-    if isinstance(licence, dict) and "file" in licence:
-        yield str(licence["file"])
-    for pattern in table.get("license-files", []):
-        yield str(pattern)
-
-
-def _code(poetry: dict[str, Any]) -> Iterator[str]:
-    """The folders and files that Poetry packs."""
-    packages = poetry.get("packages") or [{"include": "src"}]
-    for entry in packages:
+def _code(toml: PyProject) -> Iterator[str]:
+    """Yield the folders and files that Poetry packs."""
+    for entry in toml.packages or [{"include": "src"}]:
         yield str(entry.get("from") or _fixed(str(entry["include"])))
-    for entry in poetry.get("include", []):
+    for entry in toml.includes:
         path = _fixed(str(entry["path"] if isinstance(entry, dict) else entry))
         if path != ".":
             yield path
-    build = poetry.get("build")
-    if script := build.get("script") if isinstance(build, dict) else build:
-        yield str(script)
+    if toml.build_script:
+        yield toml.build_script
 
 
 def _fixed(pattern: str) -> str:
-    """The part of a path before its first wildcard."""
+    """Return the part of a path before its first wildcard."""
     parts = PurePosixPath(pattern).parts
     wild = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
     return PurePosixPath(*parts[:wild]).as_posix()
@@ -191,6 +216,16 @@ def _walk(root: Path, folder: Path) -> Iterator[str]:
         for name in names:
             if not _never(name):
                 yield (Path(here) / name).relative_to(root).as_posix()
+
+
+def _regex(pattern: str) -> str:
+    """Translate a pattern of .dockerignore, where ** stands for any number of folders."""
+    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    pieces = re.findall(r"\*\*/|\*\*|\*|\?|\[[^]]+\]|.", pattern.removeprefix("./"))
+    return "".join(
+        parts.get(piece) or (piece if piece[0] == "[" and piece[1:] else re.escape(piece))
+        for piece in pieces
+    )
 
 
 def _never(name: str) -> bool:

@@ -18,7 +18,7 @@ Files = dict[str, str]
 
 @dataclass(frozen=True)
 class Change:
-    """What is to become of one file: `old` is what stands there, None where nothing does."""
+    """A change of one file: `old` is its present content, None if there is no file."""
 
     name: str
     old: str | None
@@ -28,11 +28,11 @@ class Change:
     def diff(self) -> str:
         """What writing it would change, line by line."""
         old, new = (text.splitlines() for text in (self.old or "", self.new))
-        return "\n".join(difflib.unified_diff(old, new, self.name, "as it would be", lineterm=""))
+        return "\n".join(difflib.unified_diff(old, new, self.name, "as generated", lineterm=""))
 
 
 def render(name: str, values: Values, **others: str) -> str:
-    """A template with its own words replaced, all at once, by a project's; and `others` too."""
+    """Render a template for a project, replacing all words at once; `others` adds more."""
     words = {**_words(values), **others}
     text = (template_dir("deploy") / name).read_text(encoding="utf-8")
     pattern = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
@@ -40,7 +40,7 @@ def render(name: str, values: Values, **others: str) -> str:
 
 
 def changes(root: Path, planned: Mapping[str, str]) -> list[Change]:
-    """What the planned files would change. Nothing is written. Raises MLError for one that cannot be read."""
+    """List what the planned files would change. Raises MLError for one that cannot be read."""
     found = [Change(name, _read(root / name), text) for name, text in planned.items()]
     return [change for change in found if change.old != change.new]
 
@@ -61,7 +61,7 @@ def _words(values: Values) -> dict[str, str]:
 
 
 def _phrases(values: Values) -> tuple[str, ...]:
-    """How a template says each value; no phrase is a part of what it must not change."""
+    """List how a template writes each value; no phrase may occur anywhere else in it."""
     return (
         values.name,
         values.package,

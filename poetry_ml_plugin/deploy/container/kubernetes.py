@@ -31,7 +31,7 @@ KNATIVE = Flavour("kubernetes/knative", ("service.yaml",))
 
 
 def plan(root: Path, values: Values, reference: str, flavour: Flavour = PLAIN) -> Files:
-    """The manifests, and the kustomization that gives them their image.
+    """Render the manifests, and the kustomization that sets their image.
 
     Of a kustomization that is there, only the image is changed.
     """
@@ -40,7 +40,7 @@ def plan(root: Path, values: Values, reference: str, flavour: Flavour = PLAIN) -
 
 
 def kustomization(flavour: Flavour) -> str:
-    """The file that names the image."""
+    """Return the file that names the image."""
     return f"{flavour.folder}/{NAME}"
 
 
@@ -48,7 +48,7 @@ def apply(root: Path, values: Values, flavour: Flavour) -> None:
     """Apply them with kubectl, and wait until the new pods serve. Raises MLError where that fails."""
     if shutil.which("kubectl") is None:
         raise MLError(
-            "kubectl is not installed. The files are written; apply them where it is, with: "
+            "kubectl is not installed. The files are written. Apply them with: "
             f"kubectl apply --kustomize {flavour.folder}"
         )
     _kubectl(root, "apply", "--kustomize", flavour.folder)
@@ -72,8 +72,8 @@ def _kustomization(root: Path, values: Values, reference: str, flavour: Flavour)
     )
     if not found:
         raise MLError(
-            f'{path} has no image "{values.name}" with newName and newTag, one below the other. '
-            "Add it, or move the file away to have it written anew."
+            f'{path} has no image "{values.name}" with newName and newTag on consecutive lines. '
+            "Add it, or delete the file to have it written again."
         )
     return text
 
@@ -82,4 +82,4 @@ def _kubectl(root: Path, *words: str) -> None:
     command = ["kubectl", *words]
     code = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, check=False).returncode
     if code != 0:
-        raise MLError(f'"kubectl {words[0]}" ended with {code}. What it said stands above.')
+        raise MLError(f'"kubectl {words[0]}" failed with exit code {code}. See its output above.')

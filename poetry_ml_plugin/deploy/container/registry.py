@@ -1,4 +1,4 @@
-"""Ask a container registry, as anybody may, which content a tag stands for."""
+"""Anonymous questions to a container registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = ", ".join(
 
 
 def digest(repository: str, tag: str, registry: str = HUB) -> str | None:
-    """The digest, "sha256:…", of an image for all its platforms; None where nobody can be asked."""
+    """Look up the digest, "sha256:…", of a multi-platform image; None if the registry does not answer."""
     address = f"{registry}/v2/{repository}/manifests/{tag}"
     try:
         response = _head(address)
@@ -38,7 +38,7 @@ def _head(address: str, token: str | None = None) -> requests.Response:
 
 
 def _token(challenge: str) -> str:
-    """What a registry gives to strangers, from where its challenge says."""
+    """Fetch the anonymous token that a registry's challenge names."""
     asked = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     realm = asked.pop("realm")
     with requests.Session() as session:

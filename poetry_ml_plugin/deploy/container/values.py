@@ -1,4 +1,4 @@
-"""What the files of a container target say of a project, every value fit to stand in them."""
+"""Values that a project's container files contain, checked before they are written."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from poetry_ml_plugin.deploy import memory
+from poetry_ml_plugin.deploy import memory, pythons
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project import pyproject, yaml_value
 
 if TYPE_CHECKING:
     from poetry_ml_plugin.project.pyproject import Project
@@ -32,11 +32,11 @@ FIT = {
     "memory": r"\d+(Mi|Gi)",
 }
 MEANS = {
-    "name": 'a name of letters, digits and dashes, no word of YAML; [project] "name" says it',
-    "package": f"a package's name in ASCII; [tool.{pyproject.TOOL}] says it",
-    "version": 'a version; [project] "version" says it',
-    "python": 'a version like "3.12"; .python-version says it',
-    "poetry": "a version; the first line of poetry.lock says it",
+    "name": 'a name of letters, digits and dashes, not a YAML keyword (set by [project] "name")',
+    "package": f"a package's name in ASCII (set by [tool.{pyproject.TOOL}])",
+    "version": 'a version (set by [project] "version")',
+    "python": 'a version like "3.12" (set by .python-version)',
+    "poetry": "a version (read from the first line of poetry.lock)",
     "image": "a name like ghcr.io/acme/churn, without a tag",
     "cpu": 'like "500m" or "2"',
     "memory": 'like "512Mi" or "2Gi"',
@@ -78,14 +78,12 @@ TEMPLATE = Values(
 
 
 def read(project: Project, image: str | None = None) -> Values:
-    """The values of a project: what it says of itself, and what [tool.poetry-ml-plugin.deploy] sets.
+    """Read a project's values, and the settings in [tool.poetry-ml-plugin.deploy].
 
     `image` wins over what is set. Raises MLError that names every value that is not fit.
     """
-    document = pyproject.load(project.root / "pyproject.toml").unwrap()
-    poetry = document.get("tool", {}).get("poetry", {})
-    own = {**poetry, **document.get("project", {})}
-    distribution = canonicalize_name(str(own.get("name", project.package)))
+    toml = pyproject.describe(project.root)
+    distribution = canonicalize_name(toml.name or project.package)
     settings = memory.recall(project, "kubernetes")
     unknown = sorted(settings.keys() - {"replicas", "max-replicas", "cpu", "memory"})
     drain = serve_setting(project.root, "drain_seconds") or "20"
@@ -93,8 +91,8 @@ def read(project: Project, image: str | None = None) -> Values:
         values = Values(
             name=distribution if distribution[0].isalpha() else f"model-{distribution}",
             package=project.package,
-            version=str(own.get("version", "0")),
-            python=_python(project.root),
+            version=toml.version or "0",
+            python=pythons.choose(project.root, toml),
             poetry=_poetry(project.root),
             image=image or str(memory.recall(project, "docker").get("image", distribution)),
             grace=PAUSE + round(float(drain)) + SPARE,
@@ -107,7 +105,7 @@ def read(project: Project, image: str | None = None) -> Values:
         )
     except (TypeError, ValueError) as error:
         raise MLError(
-            f"{project.root}: {error}. Numbers are wanted for drain_seconds in configs/serve.yaml, and for "
+            f"{project.root}: {error}. Use numbers for drain_seconds in configs/serve.yaml, and for "
             f"replicas and max-replicas in [tool.{pyproject.TOOL}.deploy.kubernetes]."
         ) from error
     _check(values, unknown)
@@ -115,14 +113,12 @@ def read(project: Project, image: str | None = None) -> Values:
 
 
 def serve_setting(root: Path, key: str) -> str:
-    """A key's value in configs/serve.yaml, unquoted, or nothing. Poetry's environment reads no YAML."""
+    """Read a key's value in configs/serve.yaml, or nothing."""
     try:
         text = (root / "configs" / "serve.yaml").read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
-    line = re.search(rf"""^\s*["']?{key}["']?\s*:(?:[ \t]+(.*))?$""", text, re.MULTILINE)
-    value = re.sub(r"(^|\s)#.*", "", (line and line[1]) or "").strip()
-    return value.strip("\"'")
+    return yaml_value.read(text, key)
 
 
 def _check(values: Values, unknown: list[str]) -> None:
@@ -132,25 +128,16 @@ def _check(values: Values, unknown: list[str]) -> None:
         if field.name in FIT
         and not re.fullmatch(FIT[field.name], value := str(getattr(values, field.name)), re.ASCII)
     ]
-    problems += [f"there is no setting {key!r} for kubernetes" for key in unknown]
+    problems += [f"unknown setting {key!r} for kubernetes" for key in unknown]
     if not 1 <= values.replicas <= values.max_replicas:
-        problems.append(f"{values.replicas} to {values.max_replicas} replicas cannot be")
+        problems.append(f"{values.replicas} to {values.max_replicas} replicas is not a valid range")
     if problems:
         lines = "\n".join(f"  - {problem!s}" for problem in problems)
-        raise MLError(f"These values cannot stand in the files of a container:\n{lines}")
-
-
-def _python(root: Path) -> str:
-    path = root / ".python-version"
-    if path.is_file():
-        return path.read_text(encoding="utf-8").strip()
-    from poetry_ml_plugin.host import venv
-
-    return venv.preferred_python()
+        raise MLError(f"These values are not valid in container files:\n{lines}")
 
 
 def _poetry(root: Path) -> str:
-    """The Poetry that wrote the lock file."""
+    """Read which Poetry wrote the lock file."""
     try:
         with (root / "poetry.lock").open(encoding="utf-8") as file:
             found = re.search(r"generated by Poetry (\S+)", file.readline())
@@ -160,6 +147,6 @@ def _poetry(root: Path) -> str:
 
 
 def _memory(artifacts: Path) -> str:
-    """A guess at what one process needs: the libraries, and the artifacts some times over."""
+    """Estimate the memory of one process from the libraries and the artifacts."""
     size = sum(path.stat().st_size for path in artifacts.glob("*") if path.is_file())
     return f"{512 + 256 * round(4 * size / 2**28)}Mi"

@@ -4,37 +4,44 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError, ReadTimeoutError
+from urllib3.util import Retry
 
 from poetry_ml_plugin.deploy.heroku.key import KeyAuth, Secret
 from poetry_ml_plugin.errors import MLError
+
+if TYPE_CHECKING:
+    from urllib3.connectionpool import ConnectionPool
+    from urllib3.response import BaseHTTPResponse
 
 Body = dict[str, Any] | None
 
 TIMEOUT = (10, 60)  # seconds to connect, and between two bytes
 UPLOAD_TIMEOUT = (10, 600)
-PATIENCE = 300  # seconds to wait in all for a call that is put off
+PATIENCE = 300  # the longest wait, in seconds, for a call that is put off
 ATTEMPTS = 5
-REPEATABLE = ("GET", "PUT", "PATCH", "DELETE")
+IDEMPOTENT = frozenset(["GET", "PUT", "PATCH", "DELETE"])
 BUSY = 429
 
 MEANING = {
     401: "Heroku does not accept the API key from {source}. Log in again with: heroku login",
-    402: "Heroku wants a payment method first: https://dashboard.heroku.com/account/billing",
-    403: "This account may not do that ({message}). Ask the app's owner for access.",
-    404: "Heroku knows nothing of it ({message}). List your apps with: heroku apps",
-    409: "Something else is under way for this app ({message}). Try again when it is done.",
-    422: "Heroku refuses that: {message}",
-    429: "Too many calls for this account ({message}). Try again in {wait} seconds.",
+    402: "Heroku requires a payment method: https://dashboard.heroku.com/account/billing",
+    403: "This account is not allowed to do that ({message}). Ask the app's owner for access.",
+    404: "Not found on Heroku ({message}). List your apps with: heroku apps",
+    409: "Another operation is in progress for this app ({message}). Try again when it has finished.",
+    422: "Heroku rejected the request: {message}",
+    429: "Rate limit exceeded for this account ({message}). Try again in {wait} seconds.",
 }
-BROKEN = "Heroku has a problem of its own ({status}). See https://status.heroku.com and try again."
+BROKEN = "Heroku has an internal error ({status}). See https://status.heroku.com and try again."
 
 
 class HerokuError(MLError):
-    """What the API answered, by its status and the id of the error."""
+    """An error that the API answered, with its status and id."""
 
     def __init__(self, sentence: str, status: int, id: str) -> None:  # noqa: A002
         super().__init__(sentence)
@@ -49,19 +56,17 @@ class HerokuAPI:
         self,
         key: Secret,
         base: str,
-        session: requests.Session | None = None,
         sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._key = key
         self._base = base
-        self._session = session or requests.Session()
-        self._session.auth = KeyAuth(key, base)
-        self._sleep = sleep
-        self._clock = clock
+        auth = KeyAuth(key, base)
+        self._session = _session(auth, Retry(0))  # for what is polled anyway
+        self._once = _session(auth, Repeat(IDEMPOTENT, sleep))
+        self._repeating = _session(auth, Repeat({*IDEMPOTENT, "POST"}, sleep))
 
     def get(self, path: str, span: str = "") -> Any:
-        """What is at a path; of a list, the part that `span` names, as `version ..; max=5`."""
+        """Fetch a path; of a list, the part that `span` names, as `version ..; max=5`."""
         return self._call("GET", path, headers={"Range": span} if span else {})
 
     def post(self, path: str, body: Body = None, repeatable: bool = False) -> Any:
@@ -84,16 +89,18 @@ class HerokuAPI:
             # The address is signed for an empty content type.
             headers = {"Content-Type": "", "Accept": "*/*"}
             body = _Told(file, size, tell)
-            return self._session.put(
+            return self._once.put(
                 url, body, headers=headers, timeout=UPLOAD_TIMEOUT, allow_redirects=False
             )
 
-        response = self._persist(send, "the upload", True)
+        response = self._answer(send, "the upload")
         if response.status_code // 100 != 2:  # a redirection has not taken it either
-            raise MLError(f"The upload was refused ({response.status_code}). Run the deploy again.")
+            raise MLError(
+                f"The upload failed with status {response.status_code}. Run the deploy again."
+            )
 
     def stream(self, url: str, start: int = 0, silence: float | None = 60) -> Iterator[bytes]:
-        """The bytes of a log from `start` on, as they come.
+        """Yield the bytes of a log from `start` on, as they arrive.
 
         Ends where the connection does, or after so many seconds of silence; None bears with any.
         """
@@ -112,7 +119,7 @@ class HerokuAPI:
             return  # whoever reads knows how far it came, and asks for the rest
 
     def visit(self, url: str, body: Any = None, key: str = "") -> requests.Response | None:
-        """What a deployed service answers, by POST where there is a body; None where it does not."""
+        """Ask a deployed service, by POST if there is a body; None if it does not answer."""
         try:
             return self._session.request(
                 "GET" if body is None else "POST",
@@ -135,8 +142,10 @@ class HerokuAPI:
     ) -> Any:
         accept = {"Accept": "application/vnd.heroku+json; version=3", **(headers or {})}
 
+        session = self._repeating if repeatable else self._once
+
         def send() -> requests.Response:
-            return self._session.request(
+            return session.request(
                 method,
                 self._base + path,
                 json=body,
@@ -145,7 +154,7 @@ class HerokuAPI:
                 allow_redirects=False,
             )
 
-        response = self._persist(send, f"{method} {path}", repeatable or method in REPEATABLE)
+        response = self._answer(send, f"{method} {path}")
         if not response.ok:
             raise self._error(response)
         try:
@@ -153,31 +162,15 @@ class HerokuAPI:
         except ValueError as error:
             raise MLError(f"{self._base} does not answer as Heroku's API does.") from error
 
-    def _persist(
-        self, send: Callable[[], requests.Response], what: str, repeatable: bool
-    ) -> requests.Response:
-        """Send until it is answered. What may have been done already is not sent again."""
-        deadline = self._clock() + PATIENCE
-        for attempt in range(ATTEMPTS):
-            pause = float(2**attempt)
-            last = attempt == ATTEMPTS - 1
-            try:
-                response = send()
-            except (requests.ConnectionError, requests.Timeout) as error:
-                # Not to have connected at all is always safe.
-                if last or not (repeatable or isinstance(error, requests.ConnectTimeout)):
-                    raise MLError(_unreachable(self._base, what, error)) from None
-            except requests.RequestException as error:
-                raise MLError(_unreachable(self._base, what, error)) from None
-            else:
-                status = response.status_code
-                if last or not (status == BUSY or (status >= 500 and repeatable)):
-                    return response
-                pause = _retry_after(response) or pause
-                if self._clock() + pause > deadline:
-                    return response
-            self._sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+    def _answer(self, send: Callable[[], requests.Response], what: str) -> requests.Response:
+        try:
+            return send()
+        except requests.RequestException as error:
+            # The error's own words can hold an address with a signature in it.
+            how = "did not answer in time" if _is_timeout(error) else "cannot be reached"
+            raise MLError(
+                f"{self._base} {how} ({what}). Check your network, then run the command again."
+            ) from None
 
     def _error(self, response: requests.Response) -> HerokuError:
         try:
@@ -194,6 +187,48 @@ class HerokuAPI:
         return HerokuError(sentence, response.status_code, name)
 
 
+class Repeat(Retry):
+    """The retries of calls: what may have been done already is not sent again.
+
+    Not to have connected at all is always safe, and so is a call that Heroku puts off.
+    """
+
+    def __init__(
+        self,
+        safe: Collection[str] = IDEMPOTENT,
+        sleep: Callable[[float], None] = time.sleep,
+        **options: Any,
+    ) -> None:
+        defaults = {"total": ATTEMPTS - 1, "backoff_factor": 1, "raise_on_status": False}
+        super().__init__(**{**defaults, "allowed_methods": safe, **options})
+        self._sleep = sleep
+
+    def new(self, **options: Any) -> Self:
+        made = super().new(**options)
+        made._sleep = self._sleep
+        return made
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        safe = status_code >= 500 and method.upper() in (self.allowed_methods or ())
+        return bool(self.total) and (status_code == BUSY or safe)
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        *others: Any,
+        **options: Any,
+    ) -> Self:
+        if response is not None and (self.get_retry_after(response) or 0) > PATIENCE:
+            raise MaxRetryError(cast("ConnectionPool", None), url or "")  # it is answered instead
+        return super().increment(method, url, response, *others, **options)
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+        asked = self.get_retry_after(response) if response is not None else None
+        self._sleep(asked or self.get_backoff_time())
+
+
 class _Told:
     """A file that tells how much of it was read."""
 
@@ -203,14 +238,33 @@ class _Told:
     def __len__(self) -> int:
         return self._size
 
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, place: int) -> int:
+        return self._file.seek(place)
+
     def read(self, size: int = -1) -> bytes:
         part = self._file.read(size)
         self._tell(self._file.tell())
         return part
 
 
+def _session(auth: KeyAuth, retries: Retry) -> requests.Session:
+    session = requests.Session()
+    session.auth = auth
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retries))
+    return session
+
+
+def _is_timeout(error: requests.RequestException) -> bool:
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.Timeout) or isinstance(reason, ReadTimeoutError)
+
+
 def _retry_after(response: requests.Response) -> float | None:
-    """The seconds that an answer asks to wait: a number, or a date."""
+    """Return the seconds that an answer asks to wait, given as a number or a date."""
     said = response.headers.get("Retry-After", "")
     if said.isdigit():
         return float(said)
@@ -218,9 +272,3 @@ def _retry_after(response: requests.Response) -> float | None:
         return max(email.utils.parsedate_to_datetime(said).timestamp() - time.time(), 0)
     except (TypeError, ValueError):
         return None
-
-
-def _unreachable(base: str, what: str, error: requests.RequestException) -> str:
-    # The error's own words can hold an address with a signature in it.
-    how = "did not answer in time" if isinstance(error, requests.Timeout) else "cannot be reached"
-    return f"{base} {how} ({what}). Check your network, then run the command again."

@@ -23,7 +23,7 @@ class App:
     def __init__(self, api: HerokuAPI, name: str) -> None:
         if not NAME.fullmatch(name):
             raise MLError(
-                f'"{name}" cannot be an app\'s name: 3 to 30 lower-case letters, digits and dashes, '
+                f'"{name}" is not a valid app name: use 3 to 30 lower-case letters, digits and dashes, '
                 "starting with a letter."
             )
         self.name = name
@@ -57,12 +57,12 @@ class App:
         return list(changed)
 
     def web(self) -> JSON:
-        """The formation of the web dynos; empty before the first release."""
+        """Return the formation of the web dynos; empty before the first release."""
         formation = self._api.get(f"{self._path}/formation")
         return next((dict(kind) for kind in formation if kind["type"] == "web"), {})
 
     def scale(self, dynos: int | None = None, size: str = "") -> bool:
-        """Whether the number or the size of the web dynos had to be changed."""
+        """Set the number or the size of the web dynos, and tell whether that changed anything."""
         web = self.web()
         update: JSON = {}
         if dynos is not None and dynos != web.get("quantity"):
@@ -74,7 +74,7 @@ class App:
         return bool(update)
 
     def dynos(self) -> list[JSON]:
-        """The web dynos."""
+        """List the web dynos."""
         return [d for d in self._api.get(f"{self._path}/dynos") if d["type"] == "web"]
 
     def build(self, url: str, sha256: str, sources: str, description: str) -> JSON:
@@ -90,29 +90,29 @@ class App:
         return dict(self._api.get(f"{self._path}/builds/{id}"))
 
     def building(self) -> list[JSON]:
-        """The builds under way."""
+        """List the builds in progress."""
         return [b for b in self._api.get(f"{self._path}/builds") if b["status"] == "pending"]
 
     def release(self, id: str) -> JSON:  # noqa: A002
         return dict(self._api.get(f"{self._path}/releases/{id}"))
 
     def releases(self) -> list[JSON]:
-        """The newest releases, the newest first."""
+        """List the newest releases, newest first."""
         found: list[JSON] = self._api.get(f"{self._path}/releases", NEWEST)
         return sorted(found, key=lambda release: -int(release["version"]))
 
     def serving(self) -> JSON | None:
-        """The release that runs now, if there is one with code in it."""
+        """Return the current release, if it has code in it."""
         current = (release for release in self.releases() if release.get("current"))
         return next((release for release in current if release.get("slug")), None)
 
     def sources(self, release: JSON) -> str:
-        """What a release was made of: its build was told so, by whichever machine."""
+        """Return the hash of the files that a release was built from, as its build recorded it."""
         slug = self._api.get(f"{self._path}/slugs/{release['slug']['id']}")
         return str(slug.get("commit") or "")
 
     def bring_back(self, release: JSON) -> JSON:
-        """A new release of what an earlier one was."""
+        """Release an earlier release's code again."""
         return dict(self._api.post(f"{self._path}/releases", {"release": release["id"]}))
 
     def roll_back(self, version: int | None) -> tuple[JSON, JSON]:
@@ -120,11 +120,11 @@ class App:
         chosen = earlier(self.releases(), version)
         if chosen is None:
             wanted = "earlier version" if version is None else f"v{version}"
-            raise MLError(f"{self.name} has no {wanted} to go back to. See: {CLI} releases")
+            raise MLError(f"{self.name} has no {wanted} to roll back to. See: {CLI} releases")
         return chosen, self.bring_back(chosen)
 
     def log(self, lines: int, tail: bool = False) -> Iterator[str]:
-        """The last lines of the log; with `tail`, those to come as well."""
+        """Yield the last lines of the log; with `tail`, later ones too."""
         wanted = {"lines": lines, "tail": tail}
         session = self._api.post(f"{self._path}/log-sessions", wanted, repeatable=True)
         waiting: list[str] = []

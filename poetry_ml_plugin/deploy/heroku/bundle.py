@@ -72,7 +72,7 @@ class _Sorting:
 
 
 def plan(project: Project, defaults: Mapping[str, str]) -> Bundle:
-    """What travels of a project. `defaults` are files, by name, that are added where it has none."""
+    """Plan which files are sent. `defaults` are added where the project has no such file."""
     root = project.root
     tracked = git.tracked(root)
     by_git = "pyproject.toml" in tracked  # not so in a repository that nothing was added to
@@ -97,8 +97,8 @@ def _sort(root: Path, name: str, sorting: _Sorting) -> None:
     if secret or FOLDERS.intersection(parts) or parts[0] == DATA:
         sorting.left_out.append(name)
     elif path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-        what = f"{name} is a link out of the project"
-        sorting.problems.append(Problem(what, "Copy what it points to."))
+        what = f"{name} is a link to outside the project"
+        sorting.problems.append(Problem(what, "Replace the link with a copy of its target."))
     elif path.is_file():
         sorting.kept[name] = Member(name, path, bool(path.stat().st_mode & stat.S_IXUSR))
 
@@ -108,7 +108,7 @@ def _name_strangers(root: Path, sorting: _Sorting) -> None:
     new = sorted(git.untracked(root) - sorting.kept.keys())
     if forgotten := [name for name in new if name.startswith(("src/", "configs/"))]:
         named = ", ".join(forgotten)
-        sorting.notes.append(f"git does not track {named}: left here. Send it with: git add")
+        sorting.notes.append(f"git does not track {named}, so it is not sent. To send it: git add")
 
 
 def _trim_pyproject(root: Path, sorting: _Sorting) -> None:
@@ -117,7 +117,9 @@ def _trim_pyproject(root: Path, sorting: _Sorting) -> None:
     tool = document.get("tool", {})
     if tool.get("poetry", {}).pop("requires-plugins", None) is not None:
         # Outside of what the lock file's hash is made from. A server would resolve it at every build.
-        sorting.notes.append("requires-plugins stays behind: a server needs no plugin of Poetry.")
+        sorting.notes.append(
+            "requires-plugins is removed from pyproject.toml: a server needs no Poetry plugin."
+        )
     # It only says where to deploy to; with it, the first deploy would differ from the second.
     tool.get(pyproject.TOOL, {}).pop("deploy", None)
     content = tomlkit.dumps(document).encode()
@@ -128,11 +130,11 @@ def _add_defaults(defaults: Mapping[str, str], sorting: _Sorting) -> None:
     for name, text in defaults.items():
         if name not in sorting.kept:
             sorting.kept[name] = Member(name, text.encode())
-            sorting.notes.append(f'{name} is not there: one with "{text.strip()}" goes along.')
+            sorting.notes.append(f'{name} is missing: one with "{text.strip()}" is sent.')
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """The files that look like a project's own, where git does not say which are."""
+    """Yield the files that look like a project's own, when git does not track it."""
     for folder, folders, files in os.walk(root):
         here = Path(folder)
         folders[:] = [

@@ -1,4 +1,4 @@
-"""Bring a packed project to Heroku: the app, its settings, a build, a release, a first prediction."""
+"""Deploy of a packed project to Heroku: app, settings, build, release, smoke test."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class DeployError(MLError):
 
 
 class Screen(Protocol):
-    """Where a deploy shows how it gets on."""
+    """Display of a deploy's progress."""
 
     def step(self, title: str) -> AbstractContextManager[Callable[[str], None]]:
         """Show that something is under way. The last that the function is given is shown at its end."""
@@ -49,7 +49,7 @@ class Screen(Protocol):
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """What somebody asked for. `named` is false where the app's name is only our proposal."""
+    """Options of a deploy. `named` is false if the app's name is only a proposal."""
 
     app: str
     named: bool = True
@@ -63,7 +63,7 @@ class DeployOptions:
 
 @dataclass(frozen=True)
 class Source:
-    """What travels: a tarball, what it is, and what the model in it predicts of its examples."""
+    """What is sent: a tarball, its description, and the local model's prediction of its examples."""
 
     file: BinaryIO
     packed: Packed
@@ -92,7 +92,7 @@ class Deployment:
         self._clock = clock
 
     def run(self, remember: Callable[[str], None]) -> str:
-        """The address of the service that runs when this is done. Raises DeployError where none does.
+        """Deploy, and return the address of the service. Raises DeployError if it does not run.
 
         `remember` is given the app's name as soon as there is one.
         """
@@ -110,8 +110,8 @@ class Deployment:
             scaled = app.scale(self._options.dynos, self._options.size)
             if not (configured or scaled) and self._well(app, before):
                 self._screen.line(
-                    f"Nothing to do: v{before['version']} was made of these very files. "
-                    "To deploy them again: --force"
+                    f"Nothing to do: v{before['version']} was built from these files. "
+                    "To deploy again: --force"
                 )
                 return url
             release = app.serving() or before
@@ -127,7 +127,7 @@ class Deployment:
         return url
 
     def _find_or_create(self) -> tuple[App, str]:
-        """The app, and where it serves. A name that was only proposed gives way where it is taken."""
+        """Return the app and its address. A proposed name that is taken is changed."""
         options = self._options
         try:
             return self._app(options.app)
@@ -151,7 +151,7 @@ class Deployment:
             try:
                 build = self._follow(app, build)
             except KeyboardInterrupt:
-                said = "Heroku goes on building. To go on watching, give the same command again."
+                said = "The build continues on Heroku. Run the same command to follow it."
                 raise DeployError(said, INTERRUPTED) from None
             done(self._source.packed.sources[:8])
         with self._screen.step("Release") as done:
@@ -160,10 +160,10 @@ class Deployment:
         return release
 
     def _under_way(self, app: App) -> JSON | None:
-        """The build of these very files that was begun before and has not ended."""
+        """Find an unfinished build of these very files."""
         for build in app.building():
             if build["source_blob"].get("version") == self._source.packed.sources:
-                self._screen.line("These files are being built already.")
+                self._screen.line("A build of these files is in progress.")
                 return build
         return None
 
@@ -181,7 +181,7 @@ class Deployment:
         return app.build(blob["get_url"], packed.sha256, packed.sources, self._source.description)
 
     def _follow(self, app: App, build: JSON) -> JSON:
-        """The build when it is done. Its log is shown as it comes, and taken up again after a drop."""
+        """Wait for a build, showing its log, which is resumed after a dropped connection."""
         log = Log(self._screen.line)
         for _ in self._for(BUILD):
             self._read(build, log)
@@ -198,7 +198,7 @@ class Deployment:
         return build
 
     def _read(self, built: JSON, log: Log) -> bool:
-        """Whether there was more of the log of a build or a release."""
+        """Read more of the log of a build or a release; tell whether there was any."""
         before = log.read
         for chunk in self._api.stream(built["output_stream_url"], before):
             log.take(chunk)
@@ -221,7 +221,7 @@ class Deployment:
         raise DeployError(failure(what, log.lines, log.lines), START_FAILED)
 
     def _formation(self, app: App) -> JSON:
-        """The web dynos that are to run. Raises DeployError where somebody wants none."""
+        """Return the web dynos that are to run. Raises DeployError if there are none."""
         web = app.web()
         if not web.get("quantity"):
             raise DeployError(failure("Nothing serves", [], ["H14"]), START_FAILED)
@@ -236,7 +236,7 @@ class Deployment:
                 if states.count("up") >= web["quantity"]:
                     break
             else:
-                raise self._ill(app, f"v{release['version']} does not start")
+                raise self._ill(app, f"v{release['version']} did not start")
             done(f"{web['quantity']} {web.get('size', '')}")
 
     def _well(self, app: App, release: JSON) -> bool:
@@ -261,15 +261,15 @@ class Deployment:
             if answer.failure:
                 raise self._ill(app, f"The service does not predict: {answer.failure}")
             if answer.skipped or expected is None:
-                done(f"the service is ready; {answer.skipped or 'nothing to compare it with'}")
+                done(f"the service is ready; {answer.skipped or 'nothing to compare with'}")
             elif smoke_test.alike(answer.prediction, expected):
-                done("as the model here does")
+                done("same as the local model")
             else:
-                said = f"The service predicts {answer.prediction}, and the model here {expected}."
+                said = f"Predictions differ from the local model: the service returns {answer.prediction}, the local model {expected}."
                 raise DeployError(said, ANSWER_DIFFERS)
 
     def _ill(self, app: App, what: str) -> DeployError:
-        """What happened, with the end of the app's log."""
+        """Build the error for an app that does not run, with the end of its log."""
         try:
             lines = list(app.log(LOG_LINES))
         except MLError:  # what happened matters more than why its log cannot be had
@@ -279,11 +279,11 @@ class Deployment:
     def _bring_back(
         self, app: App, before: JSON | None, release: JSON, error: DeployError
     ) -> DeployError:
-        """The same error, with what became of the release that served before."""
+        """Roll back to the release that served before, and say so in the error."""
         if before is None or before["id"] == release["id"]:
             return error
         back = app.bring_back(before)
-        said = f"{error}\nv{before['version']} serves again, as v{back['version']}."
+        said = f"{error}\nRolled back to v{before['version']} (now v{back['version']})."
         return DeployError(said, error.exit_code)
 
     def _for(self, seconds: float) -> Iterator[None]:
@@ -300,12 +300,12 @@ class Deployment:
 
 
 def app_name(distribution: str) -> str:
-    """A name for the app of a project, as near to its own as can be."""
+    """Derive an app's name from a distribution's."""
     name = re.sub(r"[^a-z0-9]+", "-", distribution.lower()).strip("-")[:30].strip("-")
     return name if NAME.fullmatch(name) else f"model-{name}"[:30].strip("-")
 
 
 def failure(what: str, shown: list[str], log: list[str]) -> str:
-    """What happened, the end of the log, and what is recognised in it."""
+    """Describe a failure: the end of the log, and the causes recognized in it."""
     end = [f"  {line}" for line in shown[-SHOWN_LINES:]]
     return "\n".join([f"{what}:" if end else f"{what}.", *end, *explain("\n".join(log))])

@@ -1,4 +1,4 @@
-"""Where Heroku's API is, and the key to it, which nobody gets to see."""
+"""The address of Heroku's API, and the key to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Secret:
         return self._value
 
     def hide_in(self, text: str) -> str:
-        """The text without the secret."""
+        """Replace the secret in a text."""
         return text.replace(self._value, "***")
 
     def __repr__(self) -> str:
@@ -52,7 +52,7 @@ class KeyAuth(AuthBase):
 
 
 def api_address(environ: Mapping[str, str]) -> str:
-    """The API's base address: Heroku's own, or what $HEROKU_HOST says, as the heroku CLI reads it.
+    """Return the API's base address: Heroku's own, or $HEROKU_HOST, as the heroku CLI reads it.
 
     Raises MLError where the key would travel unencrypted.
     """
@@ -60,14 +60,14 @@ def api_address(environ: Mapping[str, str]) -> str:
     address = (host if host.startswith("http") else f"https://api.{host}").rstrip("/")
     parts = urlsplit(address)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-        raise MLError(f"$HEROKU_HOST is {host}: the API key goes over https only. Unset it.")
+        raise MLError(f"$HEROKU_HOST is {host}: the API key is sent over https only. Unset it.")
     return address
 
 
 def find_key(
     environ: Mapping[str, str], api: str, ask_cli: Callable[[], str] | None = None
 ) -> Secret:
-    """The API key: $HEROKU_API_KEY, else what ~/.netrc has, else the heroku CLI's login.
+    """Find the API key: in $HEROKU_API_KEY, ~/.netrc or the heroku CLI's login.
 
     Raises MLError where there is none, or none that can be one.
     """
@@ -80,11 +80,11 @@ def find_key(
     for source, read in places:
         if value := read().strip():
             if not (value.isascii() and value.isprintable() and " " not in value):
-                raise MLError(f"What {source} gives cannot be an API key: it is not one word.")
+                raise MLError(f"The value from {source} is not an API key: it is not one word.")
             return Secret(value, source)
     raise MLError(
-        "There is no Heroku API key: none in $HEROKU_API_KEY, in ~/.netrc or from the heroku CLI. "
-        "Take one from https://dashboard.heroku.com/account, or run: heroku login"
+        "No Heroku API key found in $HEROKU_API_KEY, in ~/.netrc or from the heroku CLI. "
+        "Create one at https://dashboard.heroku.com/account, or run: heroku login"
     )
 
 

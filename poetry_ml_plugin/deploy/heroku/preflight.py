@@ -6,24 +6,24 @@ import importlib.metadata
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
-from poetry.core.constraints.version import parse_constraint
-from poetry.factory import Factory
+from packaging.utils import canonicalize_name
 
+from poetry_ml_plugin.audit import code
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem, listing
-from poetry_ml_plugin.deploy import TARGETS, readiness
+from poetry_ml_plugin.deploy import TARGETS, pythons, readiness
 from poetry_ml_plugin.deploy.heroku import bundle, smoke_test
 from poetry_ml_plugin.deploy.heroku.bundle import Bundle
-from poetry_ml_plugin.deploy.heroku.readiness import HEROKU_PYTHONS
 from poetry_ml_plugin.deploy.heroku.smoke_test import SmokeTest
 from poetry_ml_plugin.deploy.heroku.tarball import Packed, pack
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import venv
+from poetry_ml_plugin.host import git, venv
+from poetry_ml_plugin.project import pyproject
 
 if TYPE_CHECKING:
-    from poetry.poetry import Poetry
     from poetry.utils.env import Env
 
     from poetry_ml_plugin.project.pyproject import Project
@@ -55,7 +55,7 @@ class DeployFacts(ProjectFacts):
         self.bundle, self.env, self.smoke_test, self.size = files, env, smoke_test, size
 
     def text(self, name: str) -> str | None:
-        """The text of a file that travels, or None where none does."""
+        """Read a text file among those that are sent; return None if there is none."""
         for member in self.bundle.members:
             if member.name == name:
                 source = member.source
@@ -77,29 +77,29 @@ class Prepared:
 
 def prepare(project: Project, size: str, file: BinaryIO) -> Prepared:
     """Check a project for dynos of a size, and pack it into a file. Raises MLError with all problems."""
-    poetry, env = Factory().create_poetry(project.root), venv.find(project.root)
-    files = bundle.plan(project, defaults(project, poetry, env))
+    env = venv.find(project.root)
+    toml = pyproject.describe(project.root)
+    files = bundle.plan(project, defaults(project, env))
     size = (size or DEFAULT_SIZE).lower()
     facts = DeployFacts(project, files, env, smoke_test.here(project, env), size)
     if wrong := problems(facts):
-        raise MLError(f"Nothing was deployed, for it would not work:\n{listing(wrong)}")
+        raise MLError(f"Not deployed. Fix these problems first:\n{listing(wrong)}")
     packed = pack(files, file)
     if packed.size > SLUG_LIMIT:
-        raise MLError(f"{packed.size / MB:.0f} MB are too much for a slug: 500 MB are allowed.")
-    description = f"{poetry.package.name} {poetry.package.version}"
+        raise MLError(f"{packed.size / MB:.0f} MB is too large for a slug: the limit is 500 MB.")
+    description = f"{distribution(project)} {toml.version}".rstrip()
     return Prepared(files, packed, notes(facts), facts.smoke_test, description)
 
 
 def distribution(project: Project) -> str:
-    """The distribution's name."""
-    return str(Factory().create_poetry(project.root).package.name)
+    """Return the distribution's name."""
+    return canonicalize_name(pyproject.describe(project.root).name or project.package)
 
 
-def defaults(project: Project, poetry: Poetry, env: Env | None) -> dict[str, str]:
-    """The files that Heroku needs, for a project that has none of its own."""
+def defaults(project: Project, env: Env | None) -> dict[str, str]:
+    """Provide the files that Heroku needs, for a project that lacks them."""
     mine = "{}.{}".format(*(env.version_info if env else sys.version_info)[:2])
-    fitting = [version for version in HEROKU_PYTHONS if _allows(poetry, version)]
-    python = mine if mine in fitting else (fitting or HEROKU_PYTHONS)[-1]
+    python = pythons.fitting(pyproject.describe(project.root), mine)
     return {
         "Procfile": f"web: python -m {project.package} serve --host 0.0.0.0\n",
         ".python-version": f"{python}\n",
@@ -107,36 +107,62 @@ def defaults(project: Project, poetry: Poetry, env: Env | None) -> dict[str, str
 
 
 def problems(facts: DeployFacts) -> list[Problem]:
-    """Everything that would make the deploy fail."""
+    """Find everything that would make the deploy fail."""
     own = (found for check in CHECKS for found in check(facts))
     return [*facts.bundle.problems, *readiness.ready(TARGETS["heroku"], facts), *own]
 
 
 def notes(facts: DeployFacts) -> list[str]:
-    """Everything that is good to know before it goes on."""
-    return [*facts.bundle.notes, *(said for advise in ADVICE for said in advise(facts))]
+    """Collect what is worth knowing before the deploy."""
+    stale = [f"{problem.message}. {problem.hint}" for problem in readiness.advice(facts)]
+    return [*facts.bundle.notes, *stale, *(said for advise in ADVICE for said in advise(facts))]
+
+
+def check_code(facts: DeployFacts) -> list[Problem]:
+    """Find modules that the package imports and that would not be sent with it."""
+    prefix = f"{facts.project.at(facts.project.artifacts_dir.parent)}/"
+    names = (name for name in facts.bundle.names if name.startswith(prefix))
+    sent = [PurePosixPath(name.removeprefix(prefix)) for name in names]
+    missing = code.left_behind(facts.project, sent)
+    known = git.tracked(facts.root) if missing else set()
+    ignored = git.ignored(facts.root, missing)
+    untracked = [name for name in missing if name not in known and name not in ignored]
+    others = {name: "sent" for name in missing if name not in untracked}
+    return [
+        *code.behind(facts.project, others),
+        *(
+            Problem(
+                f"{name}, which the package imports, is not sent: git does not track it", _add(name)
+            )
+            for name in untracked
+        ),
+    ]
+
+
+def _add(name: str) -> str:
+    return f"Run: git add {name}"
 
 
 def check_smoke_test(facts: DeployFacts) -> Iterator[Problem]:
     if facts.smoke_test.failure:
-        what = f"the model does not predict its examples here: {facts.smoke_test.failure}"
+        what = f"the local model cannot predict its examples: {facts.smoke_test.failure}"
         yield Problem(what, 'See "poetry ml predict --example".')
 
 
 def check_size(facts: DeployFacts) -> Iterator[Problem]:
     size, taken = facts.size, facts.smoke_test.memory
     if size not in MEMORY:
-        yield Problem(f"There is no dyno size {size}", f"Sizes are {', '.join(MEMORY)}.")
+        yield Problem(f"Unknown dyno size {size}", f"Choose from {', '.join(MEMORY)}.")
     elif taken > MEMORY[size]:
         larger = next((name for name, mb in MEMORY.items() if mb > taken), list(MEMORY)[-1])
         yield Problem(
-            f"Predicting takes {taken} MB of memory here, a {size} dyno has {MEMORY[size]}",
-            f"Take a larger one: --size {larger}.",
+            f"Predicting needs {taken} MB of memory, but a {size} dyno has {MEMORY[size]}",
+            f"Use a larger one: --size {larger}.",
         )
 
 
 def check_paths(facts: DeployFacts) -> Iterator[Problem]:
-    """What is installed from the project's own folder has to travel with it."""
+    """Find dependencies in the project's own folder that would not be sent with it."""
     root = facts.root.resolve()
     for package in readiness.by_path(facts):
         path = (root / package.path).resolve()
@@ -145,7 +171,7 @@ def check_paths(facts: DeployFacts) -> Iterator[Problem]:
         name = path.relative_to(root).as_posix()
         if not any(n == name or n.startswith(f"{name}/") for n in facts.bundle.names):
             yield Problem(
-                f"{package.name} is taken from {name}, which does not travel",
+                f"{package.name} is installed from {name}, which is not sent",
                 f'Run "git add --force {name}", or depend on a release of it.',
             )
 
@@ -160,7 +186,7 @@ def advise_slug(facts: DeployFacts) -> Iterator[str]:
         largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
         named = ", ".join(f"{name} {sizes[name] / MB:.0f} MB" for name in largest)
         yield (
-            f"The slug may come to {estimate / MB:.0f} MB, and 500 are allowed. "
+            f"The slug may reach {estimate / MB:.0f} MB; the limit is 500 MB. "
             f"The largest packages: {named}."
         )
 
@@ -176,18 +202,14 @@ def advise_memory(facts: DeployFacts) -> Iterator[str]:
 
 def advise_smoke_test(facts: DeployFacts) -> Iterator[str]:
     if facts.smoke_test.skipped:
-        yield f"No prediction will be compared: {facts.smoke_test.skipped}."
+        yield f"The smoke test is skipped: {facts.smoke_test.skipped}."
 
 
-CHECKS = (check_smoke_test, check_size, check_paths)
+CHECKS = (check_code, check_smoke_test, check_size, check_paths)
 ADVICE = (advise_slug, advise_memory, advise_smoke_test)
 
 
-def _allows(poetry: Poetry, version: str) -> bool:
-    return poetry.package.python_constraint.allows_any(parse_constraint(f"=={version}.*"))
-
-
 def _installed(env: Env, name: str) -> int:
-    """The bytes that an installed package says it has."""
+    """Sum the bytes of an installed package's files."""
     found: Iterable[importlib.metadata.Distribution] = env.site_packages.distributions(name=name)
     return sum(file.size or 0 for dist in found for file in dist.files or [])

@@ -1,4 +1,4 @@
-"""What the model predicts of its own examples, here and where it was deployed."""
+"""Predictions of the model's own examples, by the local model and by a service."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def here(project: Project, env: Env | None) -> SmokeTest:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return SmokeTest(failure=f"it took longer than {SECONDS} seconds")
+        return SmokeTest(failure=f"it took more than {SECONDS} seconds")
     if done.returncode != 0:
         last = (PEAK.sub("", done.stderr).strip().splitlines() or [f"exit code {done.returncode}"])[
             -1
@@ -85,7 +85,7 @@ def here(project: Project, env: Env | None) -> SmokeTest:
 
 
 def there(ask: Ask, base: str, key: str = "") -> SmokeTest:
-    """The same of a service, for the examples in its own description.
+    """Ask a service to predict the examples in its own OpenAPI document.
 
     `key` is what the service asks its callers for, where it does.
     """
@@ -96,19 +96,19 @@ def there(ask: Ask, base: str, key: str = "") -> SmokeTest:
     if answer is None:
         return SmokeTest(failure="it does not answer")
     if answer.status_code in (401, 403):
-        return SmokeTest(skipped="it asks for a key")
+        return SmokeTest(skipped="it requires an API key")
     if example is None:
-        return SmokeTest(skipped="it gives no examples")
+        return SmokeTest(skipped="its OpenAPI document has no examples")
     if not answer.ok:
         return SmokeTest(failure=f"it answers {answer.status_code}")
     said = _json(answer)
     if not (isinstance(said, dict) and "predictions" in said):
-        return SmokeTest(failure="what it answers is no prediction")
+        return SmokeTest(failure="its answer is not a prediction")
     return SmokeTest(said["predictions"])
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Whether two predictions are the same but for what another processor makes of the last digits."""
+    """Tell whether two predictions agree, up to the rounding of another processor."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -119,7 +119,7 @@ def alike(one: Any, other: Any) -> bool:
 
 
 def _json(answer: requests.Response) -> Any:
-    """What an answer says; None where that is no JSON, as of somebody's own service."""
+    """Parse an answer; return None if it is not JSON."""
     try:
         return answer.json()
     except ValueError:
@@ -127,7 +127,7 @@ def _json(answer: requests.Response) -> Any:
 
 
 def _example(document: Any) -> Any:
-    """The request that the service's description gives as an example."""
+    """Find the example request in the service's OpenAPI document."""
     path = ("paths", "/predict", "post", "requestBody", "content", "application/json", "example")
     for key in path:
         document = document.get(key) if isinstance(document, dict) else None

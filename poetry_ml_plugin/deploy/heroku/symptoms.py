@@ -1,4 +1,4 @@
-"""What a failed deploy's log shows, and what to do about it."""
+"""Known causes of failed deploys, by what their log shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from poetry_ml_plugin.deploy.heroku.app import CLI
 
 
 class Symptom(NamedTuple):
-    """What to look for, what it means, the next command. Heroku's codes are codes; builds have prose only."""
+    """A pattern in a log, its cause, and the next command. Heroku's codes are codes; builds have prose only."""
 
     pattern: str
     meaning: str
@@ -30,13 +30,13 @@ SYMPTOMS = (
     ),
     Symptom(
         r"\bR1[45]\b",
-        "R14, R15: the dyno ran out of memory. Take a larger one, or a worker less "
+        "R14, R15: the dyno ran out of memory. Use a larger one, or fewer workers "
         "(--env WEB_CONCURRENCY=1).",
         f"{CLI} --size standard-2x",
     ),
     Symptom(
         r"\bH10\b",
-        "H10: the app crashed. What it said before is in its log.",
+        "H10: the app crashed. See its log for the reason.",
         f"{CLI} logs",
     ),
     Symptom(
@@ -47,30 +47,30 @@ SYMPTOMS = (
     Symptom(r"\bH14\b", "H14: no web dyno is running.", f"{CLI} scale 1"),
     Symptom(
         r"slug size: .* is too large|Compiled slug.*too large",
-        "The slug is larger than 500 MB. Leave training libraries to the train group, and take "
-        "CPU builds of what has them.",
+        "The slug is larger than 500 MB. Keep training libraries in the train group, and "
+        "install CPU-only builds.",
         f"{CLI} --dry-run",
     ),
     Symptom(
         r"poetry\.lock was last generated|poetry\.lock.*(not up to date|out of date)",
-        "poetry.lock does not fit pyproject.toml.",
+        "poetry.lock does not match pyproject.toml.",
         "poetry lock",
     ),
     Symptom(
         r"Multiple Python package manager|multiple package managers",
-        "There is another lock file beside poetry.lock.",
+        "There is another lock file next to poetry.lock.",
         f"{CLI} --dry-run",
     ),
     Symptom(
         r"(?i)python version.*(not supported|isn't supported|unsupported|not available)",
-        "Heroku has not this Python.",
+        "Heroku does not support this Python version.",
         "cat .python-version",
     ),
 )
 
 
 def explain(log: str) -> list[str]:
-    """What is recognised in a log, each with its next command."""
+    """List the causes recognized in a log, each with the next command."""
     said = []
     for symptom in SYMPTOMS:
         if found := re.search(symptom.pattern, log):

@@ -2,7 +2,23 @@
 
 from pathlib import Path
 
-from ._runtime import Config, InvalidRow, Manifest, Package, ProjectError, Secret, formats
+from ._runtime import (
+    Columns,
+    Config,
+    Dialect,
+    InvalidRow,
+    Manifest,
+    Package,
+    ProjectError,
+    Secret,
+    Table,
+    fields_of,
+    formats,
+    tables,
+    to_columns,
+    to_frame,
+    to_rows,
+)
 
 package = Package(__name__, "example-model", Path(__file__).resolve().parent)
 
@@ -19,15 +35,23 @@ config = Config(package)
 manifest = Manifest(package)
 
 __all__ = [
+    "Columns",
+    "Dialect",
     "InvalidRow",
     "ProjectError",
     "Secret",
+    "Table",
     "artifact_dir",
     "artifacts_dir",
     "config",
     "data_dir",
+    "fields_of",
     "formats",
     "manifest",
     "package",
     "project_dir",
+    "tables",
+    "to_columns",
+    "to_frame",
+    "to_rows",
 ]

@@ -1,18 +1,21 @@
-"""Fit the model, evaluate it, save it. This file is yours."""
+"""Fit the model, judge it, save it. This file is yours."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
+
+import msgspec
 
 from .. import ProjectError
 
-Echo = Callable[[str], None]
+
+class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """configs/train.yaml, where there is one."""
 
 
-def train(overrides: Mapping[str, str], echo: Echo) -> dict[str, Any]:
-    """Call here what trains the model."""
-    raise ProjectError(f"Nothing says yet how existing_model is trained. Call it in {__file__}.")
+def train(settings: TrainConfig) -> None:
+    """Call here what trains the model, within `with manifest.run(settings) as run`."""
+    raise ProjectError(f"{__file__} does not say yet how existing_model is trained. Call it there.")
 
 
-def evaluate_saved(overrides: Mapping[str, str], echo: Echo) -> dict[str, Any]:
-    """Call here what evaluates the model, and return its metrics."""
-    raise ProjectError(f"Nothing says yet how existing_model is evaluated. Call it in {__file__}.")
+def evaluate(model: Any) -> dict[str, Any]:
+    """Return the metrics of the model."""
+    raise ProjectError(f"{__file__} does not say yet how existing_model is evaluated. Do it there.")

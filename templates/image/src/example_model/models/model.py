@@ -1,45 +1,20 @@
-"""The model: what goes in, what comes out, and how it predicts. This file is yours."""
+"""How the model predicts. This file is yours."""
 
-from typing import Annotated, ClassVar
+from typing import Any, ClassVar
 
-import msgspec
 import numpy as np
-from msgspec import Meta
 
-from .. import manifest
-
-SIDE = 8  # pixels
-INK = 16  # of a black pixel
-Pixel = Annotated[float, Meta(ge=0, le=INK)]
+from .. import Columns, manifest, to_columns, to_rows
+from .schema import INK, Prediction, Row
 
 
-class Image(msgspec.Struct, forbid_unknown_fields=True):
-    """A handwritten digit of 8 × 8 pixels."""
-
-    pixels: Annotated[
-        list[Pixel],
-        Meta(
-            min_length=SIDE * SIDE,
-            max_length=SIDE * SIDE,
-            description="64 numbers, row by row, from 0 for paper to 16 for ink",
-        ),
-    ]
-
-
-class Prediction(msgspec.Struct):
-    """The most probable digit, and how probable each one is."""
-
-    digit: int
-    probabilities: dict[str, float]
-
-
-def drawn(*lines: str) -> Image:
-    """An image from eight lines of eight characters: a space is paper, # is ink, + is in between."""
-    return Image([{" ": 0.0, "+": INK / 2, "#": INK}[character] for character in "".join(lines)])
+def drawn(*lines: str) -> Row:
+    """Make an image of eight lines of eight characters: a space is paper, # is ink, + is in between."""
+    return Row([{" ": 0.0, "+": INK / 2, "#": INK}[character] for character in "".join(lines)])
 
 
 class Model:
-    """Loads the trained artifact once, then predicts as often as you like."""
+    """Loads the trained artifacts once, then predicts as often as you like."""
 
     examples: ClassVar = [
         drawn(
@@ -66,15 +41,23 @@ class Model:
     """A nought and a one, for the documentation and for a first try."""
 
     def __init__(self) -> None:
-        self.session = manifest.load("model.onnx")
+        self.estimator = manifest.load_model("model")
 
-    def predict(self, data: list[Image]) -> list[Prediction]:
-        """One prediction for each image, in the same order."""
-        pixels = np.array([image.pixels for image in data], np.float32)
-        labels, shares = self.session.run(["label", "probabilities"], {"pixels": pixels})
-        shares = shares.astype(float)  # a sum of float32 is not quite 1
-        probabilities = shares / shares.sum(axis=1, keepdims=True)
-        return [
-            Prediction(label, {str(digit): share for digit, share in enumerate(row)})
-            for label, row in zip(labels.tolist(), probabilities.tolist(), strict=True)
-        ]
+    def predict(self, data: list[Row]) -> list[Prediction]:
+        """Predict each row, in the same order."""
+        return to_rows(self.predict_columns(to_columns(data, Row)), Prediction)
+
+    def predict_columns(self, columns: Columns) -> Columns:
+        """Predict rows that are given as columns: a field of Row each, and of Prediction."""
+        pixels = features(columns)
+        probabilities = self.estimator.predict_proba(pixels)
+        labels = [str(digit) for digit in self.estimator.classes_]
+        return {
+            "digit": self.estimator.predict(pixels),
+            "probabilities": dict(zip(labels, probabilities.T, strict=True)),
+        }
+
+
+def features(columns: Columns) -> Any:
+    """Return what the network takes: float32, of shape (rows, 64)."""
+    return columns["pixels"].astype(np.float32)

@@ -1,4 +1,4 @@
-"""The model: what goes in, what comes out, and how it predicts. This file is yours."""
+"""How the model predicts. This file is yours."""
 
 from typing import Any, ClassVar
 

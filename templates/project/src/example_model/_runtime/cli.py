@@ -1,6 +1,5 @@
 """The command line: train, evaluate, predict, serve, verify."""
 
-import csv
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +9,15 @@ from typing import Any
 import click
 import msgspec
 
+from . import evaluation
+from .columns import plain_list
 from .config import Config
-from .errors import ProjectError
+from .errors import InvalidRow, ProjectError
+from .evaluation import Training
+from .faults import InvalidRows
 from .manifest import Manifest
 from .package import Package
-from .signature import Schema
+from .signature import Schema, refusal
 from .tables import KINDS, SUFFIXES
 
 
@@ -24,18 +27,20 @@ class Project:
 
     package: Package
     model: Callable[[], Any]
-    load_training: Callable[[], Any]
+    load_training: Callable[[], Training]
 
     @property
     def manifest(self) -> Manifest:
         """The manifest of the package's artifacts."""
         return Manifest(self.package)
 
-    def training(self) -> Any:
-        """The module that trains the model. Raises ProjectError where what it needs is missing."""
+    def training(self) -> Training:
+        """Import what trains the model. Raises ProjectError where a library that it needs is missing."""
         try:
             return self.load_training()
         except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] == self.package.name:
+                raise  # a module of the project itself: a bug in it
             raise ProjectError(
                 f"Training needs {error.name}. Run: poetry install, in a checkout of the project. "
                 "An installed package carries the model, not what trained it."
@@ -43,12 +48,12 @@ class Project:
 
 
 def commands(
-    package: Package, model: Callable[[], Any], training: Callable[[], Any]
+    package: Package, model: Callable[[], Any], training: Callable[[], Training]
 ) -> click.Group:
     """The command line of a package; `model` makes its Model, `training` imports its training."""
     return Commands(
         "main",
-        commands=[train, evaluate, predict, serve, verify],
+        commands=[train, evaluate, example, predict, schema, serve, verify],
         help="Train the model, evaluate it, predict with it, serve it.",
         context_settings={"obj": Project(package, model, training)},
     )
@@ -87,34 +92,91 @@ settings_option = click.option(
 @click.pass_obj
 def train(project: Project, overrides: dict[str, str]) -> None:
     """Fit the model on data/ as configs/train.yaml says, and save it in artifacts/."""
-    project.training().train(overrides, click.echo)
+    module = project.training().train
+    module.train(Config(project.package).load("train", module.TrainConfig, overrides))
 
 
 @click.command()
+@click.option("--data", help="A file of other rows, instead of those held out of the training.")
 @settings_option
 @click.pass_obj
-def evaluate(project: Project, overrides: dict[str, str]) -> None:
-    """Evaluate the saved model on the rows held out of its training."""
-    project.training().evaluate_saved(overrides, click.echo)
-    for name in project.manifest.changed_data():
-        risk = "the model may have been trained on some of these rows."
-        click.echo(f"Warning: {name} has changed: {risk}", err=True)
+def evaluate(project: Project, data: str | None, overrides: dict[str, str]) -> None:
+    """Evaluate the saved model on the rows held out of its training, or on other data."""
+    manifest, training = project.manifest, project.training()
+    for line in evaluation.evaluate(manifest, project.model(), training, data, overrides):
+        click.echo(line, err=line.startswith("Warning"))
+
+
+@click.command()
+@click.pass_obj
+def example(project: Project) -> None:
+    """Print the model's example rows as the body of a request."""
+    examples = msgspec.Raw(_examples(project.model())[0])
+    click.echo(msgspec.json.format(msgspec.json.encode({"data": examples})))
 
 
 @click.command()
 @click.argument("rows", required=False)
 @click.option("--example", is_flag=True, help="Predict the model's own example rows.")
+@click.option(
+    "--missing", multiple=True, metavar="COLUMN", help="A field that the table has no column for."
+)
 @click.pass_obj
-def predict(project: Project, rows: str | None, example: bool) -> None:
-    """Predict ROWS: JSON, a .json, .jsonl or .csv file, or - for standard input."""
+def predict(project: Project, rows: str | None, example: bool, missing: tuple[str, ...]) -> None:
+    """Predict ROWS: JSON, a .json, .jsonl, .csv or .parquet file, or - for standard input."""
     if bool(rows) == example:
         raise click.UsageError("Give rows to predict (JSON, a file, or -), or --example.")
     model = project.model()
     body, kind = _read(rows) if rows else _examples(model)
-    answer = _predict(model, body, kind)
+    answer = _predict(model, body, kind, missing)
     if kind == "application/json":
         answer = msgspec.json.format(answer) + b"\n"
     click.echo(answer, nl=False)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--target", help="The column to predict, unless models/schema.py names it.")
+@click.option("--task", type=click.Choice(["classification", "regression"]))
+@click.option("--missing", multiple=True, metavar="WORD", help="A word for a missing value.")
+@click.option("--text", multiple=True, metavar="COLUMN", help="A column of words, not of numbers.")
+@click.option("--day-first/--month-first", default=None, help="How to read 01/02/2024.")
+@click.option("--write", is_flag=True, help="Renew models/schema.py and data.py, and print a diff.")
+@click.option("--train", "then_train", is_flag=True, help="Write, and train on the file.")
+@click.option("--force", is_flag=True, help="Write over files that were edited.")
+@click.option("--check", is_flag=True, help="Name what of the file does not fit the project's Row.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is inferred as JSON.")
+@click.pass_context
+def schema(
+    ctx: click.Context,
+    file: Path,
+    target: str | None,
+    task: str | None,
+    missing: tuple[str, ...],
+    text: tuple[str, ...],
+    day_first: bool | None,
+    write: bool,
+    then_train: bool,
+    force: bool,
+    check: bool,
+    as_json: bool,
+) -> None:
+    """Infer a schema from FILE: CSV, JSON lines, Parquet or Excel; write it, or check FILE against it."""
+    from . import schema_command
+    from .profile import Choices
+
+    project: Project = ctx.obj
+    if check:
+        for line in schema_command.check(project, file):
+            click.echo(line)
+        return
+    choices = Choices(target, task, missing, text, day_first)
+    for line in schema_command.infer(
+        project.package, file, choices, write or then_train, force, as_json
+    ):
+        click.echo(line)
+    if then_train:
+        ctx.invoke(train, overrides={})
 
 
 @click.command()
@@ -166,7 +228,8 @@ def verify(project: Project) -> None:
         click.echo(problem, err=True)
     if problems:
         raise ProjectError(f"{len(problems)} problems in {manifest.folder}.")
-    click.echo(f"{len(manifest.read().artifacts)} artifacts are as they were saved.")
+    number = len(manifest.read().artifacts)
+    click.echo(f"Verified {number} artifact{'s' if number != 1 else ''}.")
 
 
 def _read(source: str) -> tuple[bytes, str]:
@@ -178,21 +241,27 @@ def _read(source: str) -> tuple[bytes, str]:
     except OSError as error:
         raise ProjectError(
             f"{source} cannot be read: {error.strerror}. "
-            "Give JSON rows, a .json, .jsonl or .csv file, or - for standard input."
+            "Give JSON rows, a .json, .jsonl, .csv or .parquet file, or - for standard input."
         ) from error
     looks_json = body.lstrip()[:1] in (b"[", b"{")
     return body, SUFFIXES.get(Path(source).suffix, "application/json" if looks_json else "text/csv")
 
 
 def _examples(model: Any) -> tuple[bytes, str]:
-    if not (examples := getattr(model, "examples", None)):
+    examples = getattr(model, "examples", None)
+    if examples is None or not len(examples):
         raise ProjectError("The model has no examples: give it real rows as Model.examples.")
-    return Schema.encode(examples), "application/json"
+    return Schema.encode(plain_list(examples)), "application/json"
 
 
-def _predict(model: Any, body: bytes, kind: str) -> bytes:
+def _predict(model: Any, body: bytes, kind: str, missing: tuple[str, ...]) -> bytes:
+    if kind not in KINDS:
+        raise ProjectError("Parquet needs pyarrow. Run: poetry add pyarrow")
+    schema = Schema.of(model)
     try:
-        data, render = KINDS[kind](Schema.of(model), body)
-    except (msgspec.DecodeError, ValueError, csv.Error) as error:
+        rows, render = KINDS[kind](schema, body, missing)
+        return render(schema.bind(model.predict)(rows))
+    except InvalidRows as error:
         raise ProjectError(f"These rows do not fit the model: {error}") from error
-    return render(model.predict(data))
+    except InvalidRow as error:
+        raise ProjectError(f"The model refuses these rows: {refusal(error)}") from error

@@ -1,10 +1,9 @@
 """Typed settings from configs/*.yaml, overridden by environment variables and by options.
 
-A secret is not written there but referred to, as ${env:NAME} or ${vault:path#key}, and is a Secret here.
+A secret is not written there but referred to, as ${env:NAME} or ${vault:path#key}, and becomes a Secret.
 """
 
 import difflib
-import functools
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -16,37 +15,10 @@ import yaml
 
 from .errors import ProjectError
 from .package import Package
+from .secret import Secret
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
 REFERENCE = re.compile(r"\$\{(?:env:(\w+)|vault:([^#{}]+)#([^#{}]+))\}")
-
-
-class Secret:
-    """Text that is shown to nobody who does not ask with reveal(): its repr, str and JSON are ***."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str = "") -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself: not for a log, a message or an artifact."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._text == other._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __reduce__(self) -> str:
-        raise TypeError("A secret is not pickled.")
 
 
 class Config:
@@ -86,7 +58,7 @@ def _load(
         *((f"${v}", {key: environ[v]}) for key, v in variables.items() if v in environ),
         ("the command line", overrides),
     ]
-    look_up = functools.partial(_look_up, environ, _vault(environ))
+    look_up = _References(environ).look_up
     values: dict[str, Any] = {}
     for n, (source, given) in enumerate(sources):
         overridden = {key for _, later in sources[n + 1 :] for key in later}
@@ -102,7 +74,7 @@ def _load(
 
 
 def plain(settings: msgspec.Struct) -> Any:
-    """Settings as what JSON can say, with *** for each secret."""
+    """Return settings as plain data for JSON, with *** for each secret."""
     return msgspec.to_builtins(settings, enc_hook=repr)
 
 
@@ -121,7 +93,7 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except yaml.MarkedYAMLError as error:  # whose own words repeat the line, and what stands there
-        line = error.problem_mark.line + 1
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = re.sub(r" '[^'<]{3,}'", "", str(error.problem))
         raise ProjectError(f"{path} cannot be read: line {line}: {problem}.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -134,13 +106,13 @@ def _read(path: Path) -> dict[str, Any]:
 def _convert(
     given: dict[str, Any], schema: type[msgspec.Struct], source: str, strict: bool
 ) -> dict[str, Any]:
-    """What one source gives, as the types of the schema."""
+    """Convert what one source gives to the types of the schema."""
     unknown = [str(key) for key in given if key not in schema.__struct_fields__]
     if unknown:
         near = difflib.get_close_matches(unknown[0], schema.__struct_fields__, 1)
         known = ", ".join(schema.__struct_fields__)
-        mend = f'Did you mean "{near[0]}"?' if near else f"Known are {known}."
-        raise ProjectError(f'{source}: unknown key "{unknown[0]}". {mend}')
+        hint = f'Did you mean "{near[0]}"?' if near else f"Known keys: {known}."
+        raise ProjectError(f'{source}: unknown key "{unknown[0]}". {hint}')
 
     def to_secret(kind: type, value: Any) -> Any:
         if isinstance(value, kind):
@@ -148,7 +120,9 @@ def _convert(
         if kind is not Secret or not isinstance(value, str):
             raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
         if value and not source.startswith("$") and not REFERENCE.search(value):
-            raise ValueError("A secret is not written here: ${env:NAME} or ${vault:path#key} is")
+            raise ValueError(
+                "Secrets are not written here: refer to one as ${env:NAME} or ${vault:path#key}"
+            )
         return Secret(value)
 
     fields = {field.name: field.type for field in msgspec.structs.fields(schema)}
@@ -166,13 +140,13 @@ def _said(source: str, error: msgspec.ValidationError) -> str:
 
 
 def _resolve(value: Any, look_up: Callable[[re.Match[str]], str], source: str) -> Any:
-    """The value with each text that refers to a secret made a Secret."""
+    """Make a Secret of each text in the value that refers to one."""
     if isinstance(value, dict):
         return {key: _resolve(item, look_up, source) for key, item in value.items()}
     if isinstance(value, list):
         return [_resolve(item, look_up, source) for item in value]
     if isinstance(value, str) and "${" in REFERENCE.sub("", value):
-        raise ProjectError(f"{source}: a reference is written ${{env:NAME}} or ${{vault:path#key}}")
+        raise ProjectError(f"{source}: write a reference as ${{env:NAME}} or ${{vault:path#key}}")
     if not isinstance(value, str) or not REFERENCE.search(value):
         return value
     try:
@@ -181,72 +155,36 @@ def _resolve(value: Any, look_up: Callable[[re.Match[str]], str], source: str) -
         raise ProjectError(f"{source}: {error}") from error
 
 
-def _look_up(
-    environ: Mapping[str, str],
-    read: Callable[[str], Mapping[str, Any]],
-    reference: re.Match[str],
-) -> str:
-    name, path, key = reference.groups()
-    if name and name not in environ:
-        raise ProjectError(f"{reference[0]}: this environment variable is not set.")
-    fields = {} if name else read(path)
-    if not name and key not in fields:
-        raise ProjectError(f"{reference[0]}: known there are {', '.join(fields) or 'no keys'}.")
-    value = environ[name] if name else str(fields[key])
-    if not value.strip():  # what it is for would be without a secret, and nobody would know
-        raise ProjectError(f"{reference[0]} is empty.")
-    return value
+class _References:
+    """Looks up what ${env:NAME} and ${vault:path#key} refer to."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._vault: Any = None
+
+    def look_up(self, reference: re.Match[str]) -> str:
+        """Return the text of a reference. Raises ProjectError where there is none, or an empty one."""
+        name, path, key = reference.groups()
+        text = self._of_environment(name) if name else self._of_vault(path, key)
+        if text is None or not text.strip():  # an empty API key would let everybody in
+            raise ProjectError(f"{reference[0]} is {'not set' if text is None else 'empty'}.")
+        return text
+
+    def _of_environment(self, name: str) -> str | None:
+        return self._environ.get(name)
+
+    def _of_vault(self, path: str, key: str) -> str:
+        if self._vault is None:
+            self._vault = _vault(self._environ)
+        fields = self._vault.read(path)
+        if key not in fields:
+            raise ProjectError(f'Vault\'s {path} has no key "{key}", only {", ".join(fields)}.')
+        return str(fields[key])
 
 
-def _vault(environ: Mapping[str, str]) -> Callable[[str], Mapping[str, Any]]:
-    """Reads paths of HashiCorp's Vault, or of OpenBao, each once: a lease's parts belong together."""
-
-    @functools.cache
-    def client() -> Any:
-        hvac = _hvac()
-        if "VAULT_ADDR" not in environ:
-            raise ProjectError("$VAULT_ADDR does not say where Vault is.")
-        found = hvac.Client(environ["VAULT_ADDR"], environ.get("VAULT_TOKEN"), timeout=10)
-        if not found.token:
-            role, secret = environ.get("VAULT_ROLE_ID"), environ.get("VAULT_SECRET_ID")
-            if not role or not secret:
-                raise ProjectError(
-                    "Vault wants $VAULT_TOKEN, or $VAULT_ROLE_ID and $VAULT_SECRET_ID."
-                )
-            try:
-                found.auth.approle.login(role, secret)
-            except TypeError as error:  # of an answer that is no JSON
-                raise ProjectError("What answers at $VAULT_ADDR is not Vault.") from error
-        return found
-
-    @functools.cache
-    def read(path: str) -> Mapping[str, Any]:
-        hvac = _hvac()
-        try:
-            answer = client().read(path)
-        except (hvac.exceptions.VaultError, OSError) as error:  # requests' errors are OSErrors
-            why = getattr(error, "errors", None) or [f"{type(error).__name__} at $VAULT_ADDR"]
-            said = "; ".join(" ".join(str(line).split()) for line in why)
-            raise ProjectError(f"Vault did not give {path}: {said}.") from error
-        if answer is None:
-            raise ProjectError(
-                f'Vault has no {path}. In a store of version 2 "data" follows its mount, '
-                "as in secret/data/churn."
-            )
-        data = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(data, dict):
-            raise ProjectError(f"What answers at $VAULT_ADDR has no secret at {path}.")
-        return data["data"] or {} if {"data", "metadata"} <= data.keys() else data
-
-    return read
-
-
-def _hvac() -> Any:
+def _vault(environ: Mapping[str, str]) -> Any:
     try:
-        import hvac
+        from .vault import Vault
     except ModuleNotFoundError as error:
-        raise ProjectError(
-            "Vault is read with hvac. Run: poetry install --extras vault; or, for a platform that "
-            'installs no extras: poetry add hvac --python "<4"'
-        ) from error
-    return hvac
+        raise ProjectError("This project has no _runtime/vault.py to read Vault with.") from error
+    return Vault(environ)

@@ -1,25 +1,27 @@
 """Save artifacts with their hashes and their origin; load none that differs from what was saved."""
 
 import hashlib
-import os
-import platform
-import subprocess
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import config, formats
+from . import formats, staging
 from .errors import ProjectError
 from .package import Package
 
-MANIFEST = "manifest.json"
+if TYPE_CHECKING:
+    from .predictor import Estimator
+    from .run import Run
 
-# What git-LFS and DVC leave in the place of a file that they keep elsewhere, and how to get it.
+MANIFEST = "manifest.json"
+FORMAT = 1  # of the file; a reader of this version reads no later one
+
+# What Git LFS and DVC leave in the place of a file that they keep elsewhere, and how to get it.
 POINTERS = {
-    b"version https://git-lfs.github.com/spec/": ("a git-LFS pointer", "git lfs pull"),
+    b"version https://git-lfs.github.com/spec/": ("a Git LFS pointer", "git lfs pull"),
     b"outs:\n": ("a DVC pointer", "dvc pull"),
 }
 
@@ -31,102 +33,144 @@ class Artifact(msgspec.Struct):
     size: int  # bytes
     format: str = ""
     libraries: dict[str, str] = {}  # that made it, and their versions
+    needs: list[str] = []  # the distributions that loading it takes
     trusted: list[str] = []  # the names it may refer to, where its format can name code
 
 
 class Record(msgspec.Struct):
-    """artifacts/manifest.json: the files, and the run that made them."""
+    """The content of manifest.json: the files, and the run that made them."""
 
     artifacts: dict[str, Artifact] = {}
     run: dict[str, Any] = {}
+    format: int = FORMAT
 
 
 class Manifest:
-    """The manifest of one package's artifacts."""
+    """The artifacts of one package, and the record of the run that made them.
+
+    Within `run`, all of it works on the set that the run is saving.
+    """
 
     def __init__(self, package: Package, folder: Path | None = None) -> None:
-        self.package, self.folder = package, folder or package.artifacts_dir
+        self.package = package
+        self._folder = folder or package.artifacts_dir
+        self._staged: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where artifacts are read and written."""
+        return self._staged or self._folder
 
     def save(self, name: str, value: Any) -> Artifact:
-        """Write an artifact whole, and its entry into the manifest. The suffix of its name picks the format."""
-        kind = _format(name)
-        content = kind.dump(value)
-        trusted = kind.names(content) if kind.names else []
-        libraries = formats.versions(kind, trusted, self.package.name)
-        manifest = self._known()
-        entry = Artifact(_sha256(content), len(content), kind.name, libraries, trusted)
-        manifest.artifacts[name] = entry
-        write_whole(self.folder / name, content)
-        self._write(manifest)
+        """Write an artifact whole, and its entry into the manifest. The suffix of its name picks the format.
+
+        Raises ProjectError where the value would not come back from that format as it is.
+        """
+        packed = formats.pack(name, value, self.package.name)
+        content = packed.content
+        entry = Artifact(
+            _sha256(content),
+            len(content),
+            packed.format,
+            packed.libraries,
+            packed.needs,
+            packed.trusted,
+        )
+        record = self._known()
+        record.artifacts[name] = entry
+        staging.write_whole(self.folder / name, content)
+        self._write(record)
         return entry
 
     def remove(self, name: str) -> None:
         """Delete an artifact and its entry, if they are there."""
-        manifest = self._known()
-        if manifest.artifacts.pop(name, None):
-            self._write(manifest)
+        record = self._known()
+        if record.artifacts.pop(name, None):
+            self._write(record)
         (self.folder / name).unlink(missing_ok=True)
 
     def load(self, name: str) -> Any:
-        """Read an artifact once, hold those bytes against the manifest, and only then interpret them."""
-        kind = _format(name)
+        """Read an artifact once, compare those bytes with the manifest, and only then interpret them."""
+        formats.format_of(name)
         entry = self.read().artifacts.get(name)
         if entry is None:
-            raise ProjectError(f"{name} is not in {self.folder / MANIFEST}. {self._mend()}")
+            raise ProjectError(f"{name} is not in {self.folder / MANIFEST}. {self._train()}")
         try:
             content = (self.folder / name).read_bytes()
         except FileNotFoundError:
-            raise ProjectError(
-                f"{self.folder / name} is missing. {self._fetch(self.folder / name)}"
-            ) from None
+            raise ProjectError(f"{self.folder / name} is missing. {self._fetch(name)}") from None
         if fault := self._difference(content, entry):
             raise ProjectError(f"{self.folder / name} {fault}")
-        if unlike := self._unlike(name, entry):
-            raise ProjectError(f"{name}: {unlike}")
-        try:
-            return kind.load(content, entry.trusted) if kind.names else kind.load(content)
-        except ProjectError as error:
-            raise ProjectError(f"{name}: {error}") from error
+        if fault := _other_versions(name, entry):
+            raise ProjectError(f"{name}: {fault}")
+        return formats.unpack(name, content, entry.trusted)
 
-    def load_model(self, stem: str) -> Any:
-        """What training kept of an estimator: ONNX, or skops. Either is asked with run(outputs, inputs)."""
-        if f"{stem}.skops" in self.read().artifacts:
-            return formats.Estimator(self.load(f"{stem}.skops"))
-        return self.load(f"{stem}.onnx")
+    def load_model(self, stem: str) -> "Estimator":
+        """Load a saved estimator, whichever format it is in: it answers as scikit-learn's do."""
+        from . import estimators  # late: not every project has numpy
+
+        name = estimators.artifact(stem, self.read().artifacts)
+        return estimators.load(self.load(name))
+
+    def read(self) -> Record:
+        """Read the manifest. Raises ProjectError where there is none, or none that can be read."""
+        self._settle()
+        path = self.folder / MANIFEST
+        try:
+            content = path.read_bytes()
+            record = msgspec.json.decode(content, type=Record)
+        except FileNotFoundError:
+            missing = f"There is no trained model in {self.folder}."
+            raise ProjectError(f"{missing} {self._fetch(MANIFEST)}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if pointer := _pointer(content):
+                raise ProjectError(f"{path} {pointer}") from None
+            raise ProjectError(f"{path} cannot be read: {error}. {self._train()}") from error
+        if record.format > FORMAT:
+            raise ProjectError(
+                f"{path} has format {record.format}, and this code reads {FORMAT}. "
+                "Run: poetry ml update"
+            )
+        return record
 
     def is_data(self) -> bool:
         """Whether all artifacts are of formats that hold nothing but data, and start no threads."""
         return all(Path(name).suffix in formats.DATA for name in self.read().artifacts)
 
-    def pins(self, entry: Artifact) -> list[str]:
-        """The libraries that made an artifact, as requirements."""
-        return [f"{library}=={version}" for library, version in entry.libraries.items()]
+    @property
+    def independent(self) -> bool | None:
+        """Whether the training found that a row's prediction depends on no other row of the call.
+
+        None where it did not test that, or there is no manifest that can be read.
+        """
+        recorded = self._known().run.get("independent")
+        return recorded if isinstance(recorded, bool) else None
 
     def verify(self) -> list[str]:
-        """Every artifact that could not be loaded, or is not in the manifest, and what mends it."""
+        """Name every artifact that could not be loaded or is not in the manifest, and say what to do."""
         listed, found, home = self.read().artifacts, _files(self.folder), self.folder.resolve()
         missing = sorted(listed.keys() - found.keys())
-        violations = [f"{name} is missing. {self._fetch(self.folder / name)}" for name in missing]
+        problems = [f"{name} is missing. {self._fetch(name)}" for name in missing]
         for name, path in sorted(found.items()):
             if not path.resolve().is_relative_to(home):
-                violations.append(
+                problems.append(
                     f"{name} is a link out of {self.folder}. Put the file itself there."
                 )
             elif name not in listed:
-                violations.append(
-                    f"{name} is not in the manifest. Save it with manifest.save, or delete it."
+                problems.append(
+                    f"{name} is not in the manifest. Delete it, or save it in a training."
                 )
             elif not path.exists():
-                violations.append(f"{name} is a link to nothing. {self._fetch(path)}")
+                problems.append(f"{name} is a link to nothing. {self._fetch(name)}")
             elif fault := self._difference(path.read_bytes(), listed[name]):
-                violations.append(f"{name} {fault}")
-        faults = ((name, self._unlike(name, entry)) for name, entry in sorted(listed.items()))
-        return [*violations, *(f"{name}: {fault}" for name, fault in faults if fault)]
+                problems.append(f"{name} {fault}")
+        faults = ((name, _other_versions(name, entry)) for name, entry in sorted(listed.items()))
+        return [*problems, *(f"{name}: {fault}" for name, fault in faults if fault)]
 
     def watch(self) -> Callable[[], bool]:
-        """A question that may be asked often: whether an artifact has come to differ from its manifest.
+        """Return a function that says whether an artifact has come to differ from its manifest.
 
-        Files are read again only after one has changed.
+        It may be called often: files are read again only after one has changed.
         """
 
         def stamps() -> dict[str, tuple[int, int]]:
@@ -134,99 +178,107 @@ class Manifest:
             return {name: (stat.st_mtime_ns, stat.st_size) for name, stat in found}
 
         known: dict[str, tuple[int, int]] | None = None
-        violated = False
+        differing = False
 
         def differs() -> bool:
-            nonlocal known, violated
+            nonlocal known, differing
             try:
                 if (now := stamps()) != known:
-                    violated = known is not None and bool(self.verify())
+                    differing = known is not None and bool(self.verify())
                     known = now
             except (OSError, ProjectError):
                 return True
-            return violated
+            return differing
 
         return differs
 
-    def record(
-        self,
-        settings: msgspec.Struct,
-        data: Iterable[Path],
-        metrics: Mapping[str, Any],
-        seed: int | None = None,
-    ) -> None:
-        """Note the run that made the artifacts: commit, data, configuration, seed, metrics, versions, time."""
-        commit = self._git("rev-parse", "HEAD")
-        manifest = self.read()
-        manifest.run = {
-            "commit": commit,
-            "clean": None
-            if commit is None
-            else not self._git("status", "--porcelain", "--", *self._sources()),
-            "config": config.plain(settings),
-            "data": {self._relative(path): _sha256(path.read_bytes()) for path in data},
-            "seed": seed,
-            "metrics": dict(metrics),
-            "python": platform.python_version(),
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
-        self._write(manifest)
-
-    def record_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Replace the metrics of the run that made the artifacts."""
-        manifest = self.read()
-        manifest.run["metrics"] = dict(metrics)
-        self._write(manifest)
-
-    def trained_with(self, *keys: str) -> dict[str, Any]:
-        """These keys of the configuration that the run had, as far as it had them."""
-        known = self.read().run.get("config", {})
-        return {key: known[key] for key in keys if key in known}
-
     def changed_data(self) -> list[str]:
-        """The files of data that the run read, and that are gone or others now."""
+        """Name the files of data that the run read, and that are gone or changed now."""
         known = self.read().run.get("data", {}).items()
-        paths = (
-            (name, (self.package.project_dir or Path()) / name, digest) for name, digest in known
-        )
-        return [
-            n for n, path, was in paths if not path.is_file() or _sha256(path.read_bytes()) != was
-        ]
+        root = self.package.project_dir or Path()
+        paths = ((name, root / name, digest) for name, digest in known)
+        return [name for name, path, was in paths if not path.is_file() or file_digest(path) != was]
 
-    def read(self) -> Record:
-        """The manifest of the artifacts in the folder. Raises ProjectError where there is none, or no whole one."""
-        path = self.folder / MANIFEST
+    @contextmanager
+    def run(
+        self, settings: msgspec.Struct, data: Iterable[Path] = (), seed: int | None = None
+    ) -> Iterator["Run"]:
+        """A training: what is saved within replaces all artifacts at its end, or nothing does.
+
+        `data` are the files that it read. The former model stays whole where the training raises, is
+        interrupted or killed.
+        """
+        from .run import Run
+
+        if self._staged:
+            raise ProjectError("A training runs already: manifest.run cannot be nested.")
+        self._settle()
+        self._staged = staging.stage(self._folder)
+        staged = self._staged
         try:
-            content = path.read_bytes()
-            return msgspec.json.decode(content, type=Record)
-        except FileNotFoundError:
+            self._write(Record())
+            run = Run(self, settings, list(data), seed)
+            yield run
+            self._write(msgspec.structs.replace(self.read(), run=run.facts()))
+            if problems := self.verify():
+                raise ProjectError("The artifacts were not saved: " + " ".join(problems))
+            self._staged = None
+            self._settle()  # another training may have ended meanwhile
+            staging.commit(staged, self._folder)
+        finally:
+            self._staged = None
+            staging.discard(staged)
+        self._settle()
+        run.report()
+
+    def _settle(self) -> None:
+        """Finish what a training has committed, and what tells of it, if that was cut short."""
+        if self._staged or not staging.is_pending(self._folder):
+            return
+        try:
+            staging.finish(self._folder, MANIFEST, self._stale)
+            self._tell()
+            staging.end(self._folder)
+        except OSError as error:
             raise ProjectError(
-                f"There is no trained model in {self.folder}. {self._fetch(path)}"
-            ) from None
-        except msgspec.DecodeError as error:
-            if pointer := _pointer(content):
-                raise ProjectError(f"{path} {pointer}") from None
-            raise ProjectError(f"{path} cannot be read: {error}. {self._mend()}") from error
+                f"The last training could not be put into {self._folder}: {error.strerror}. "
+                f"Run, where that can be written: {self.package.command} verify"
+            ) from error
+
+    def _stale(self, committed: Path) -> Iterable[str]:
+        """The files of the former run that the committed one has not."""
+        try:
+            former = msgspec.json.decode((self._folder / MANIFEST).read_bytes(), type=Record)
+        except (OSError, ValueError):
+            return ()
+        new = msgspec.json.decode((committed / MANIFEST).read_bytes(), type=Record)
+        return former.artifacts.keys() - new.artifacts.keys()
+
+    def _tell(self) -> None:
+        """Write reports/metrics.json anew from the manifest."""
+        root = self.package.project_dir
+        if root is None or self._folder != self.package.artifacts_dir:
+            return
+        content = (self._folder / MANIFEST).read_bytes()
+        metrics = msgspec.json.decode(content, type=Record).run.get("metrics", {})
+        staging.write_whole(
+            root / "reports" / "metrics.json",
+            msgspec.json.format(msgspec.json.encode(metrics)) + b"\n",
+        )
 
     def _known(self) -> Record:
-        """The manifest, or a new one where none can be read: what is saved then mends that."""
+        """Read the manifest, or begin a new one where none can be read: saving repairs that."""
         try:
             return self.read()
         except ProjectError:
             return Record()
 
-    def _write(self, manifest: Record) -> None:
-        content = msgspec.json.encode(manifest, order="sorted")
-        write_whole(self.folder / MANIFEST, msgspec.json.format(content) + b"\n")
-
-    def _unlike(self, name: str, entry: Artifact) -> str | None:
-        """The libraries that are not of the versions that an artifact needs, and how to get those."""
-        kind = formats.FORMATS.get(Path(name).suffix)
-        unlike = formats.unlike(entry.libraries) if kind and kind.names else []
-        return f"{'; '.join(unlike)}. {formats.install(*self.pins(entry))}" if unlike else None
+    def _write(self, record: Record) -> None:
+        content = msgspec.json.encode(record, order="sorted")
+        staging.write_whole(self.folder / MANIFEST, msgspec.json.format(content) + b"\n")
 
     def _difference(self, content: bytes, entry: Artifact) -> str | None:
-        """How what a file holds differs from what was saved, and what mends it."""
+        """Say how the content of a file differs from what was saved, and what to do."""
         if _sha256(content) == entry.sha256:
             return None
         if pointer := _pointer(content):
@@ -236,66 +288,23 @@ class Manifest:
             fault = "is empty"
         elif len(content) < entry.size:
             fault = f"is truncated: {len(content):,} of {entry.size:,} bytes"
-        return f"{fault}. {self._mend()}"
+        return f"{fault}. {self._train()}"
 
-    def _sources(self) -> list[str]:
-        """What a training reads: what it writes does not make the tree that it was run in unclean."""
-        artifacts = f"src/{self.package.name}/artifacts"
-        return [".", f":(exclude){artifacts}", ":(exclude)reports"]
+    def _fetch(self, name: str) -> str:
+        path = self.folder / name
+        beside = path.with_name(f"{path.name}.dvc"), self.folder.with_name("artifacts.dvc")
+        return "Run: dvc pull" if any(file.exists() for file in beside) else self._train()
 
-    def _git(self, *words: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", *words],
-                cwd=self.package.project_dir,
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-        except (OSError, subprocess.CalledProcessError):
-            return None
-        return done.stdout.strip()
-
-    def _relative(self, path: Path) -> str:
-        return (
-            path.relative_to(self.package.project_dir) if self.package.project_dir else path
-        ).as_posix()
-
-    def _fetch(self, path: Path) -> str:
-        beside = (
-            path.with_name(f"{path.name}.dvc"),
-            path.parent.with_name(f"{path.parent.name}.dvc"),
-        )
-        return 'Run "dvc pull".' if any(file.exists() for file in beside) else self._mend()
-
-    def _mend(self) -> str:
+    def _train(self) -> str:
         if self.package.project_dir is None:
             return "Install a package that was built with its artifacts."
         return f"Run: {self.package.command} train"
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that no reader, and no crash, ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _format(name: str) -> formats.Format:
-    try:
-        return formats.FORMATS[Path(name).suffix]
-    except KeyError:
-        raise ProjectError(
-            f"{name}: no format for this suffix. Known are {', '.join(formats.FORMATS)}; "
-            f"add yours to {formats.__name__}.FORMATS."
-        ) from None
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -311,8 +320,16 @@ def _files(folder: Path) -> dict[str, Path]:
 def _pointer(content: bytes) -> str | None:
     for start, (kind, command) in POINTERS.items():
         if content.startswith(start):
-            return f'is {kind}, not the file itself. Run "{command}".'
+            return f"is {kind}, not the file itself. Run: {command}"
     return None
+
+
+def _other_versions(name: str, entry: Artifact) -> str | None:
+    """Name the libraries that are not of the versions that an artifact needs, and how to get those."""
+    kind = formats.FORMATS.get(Path(name).suffix)
+    differing = formats.unlike(entry.libraries) if kind and kind.modules else []
+    wanted = [f"{library}=={version}" for library, version in entry.libraries.items()]
+    return f"{'; '.join(differing)}. {formats.install(*wanted)}" if differing else None
 
 
 def _sha256(content: bytes) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import ProjectError
+
 
 @dataclass(frozen=True)
 class Package:
@@ -19,6 +21,15 @@ class Package:
         return root if (root / "pyproject.toml").is_file() else None
 
     @property
+    def root(self) -> Path:
+        """The checkout's folder. Raises ProjectError where the package is installed from a wheel."""
+        if self.project_dir is None:
+            raise ProjectError(
+                f"{self.name} is installed from a wheel. Run this in a checkout of it."
+            )
+        return self.project_dir
+
+    @property
     def data_dir(self) -> Path | None:
         """The project's data, or None where the package is installed from a wheel."""
         return self.project_dir / "data" if self.project_dir else None
@@ -27,6 +38,14 @@ class Package:
     def artifacts_dir(self) -> Path:
         """The trained files."""
         return self.folder / "artifacts"
+
+    def data(self, name: str) -> Path:
+        """Return the path of a file below data/. Raises ProjectError where there is no data/."""
+        if self.data_dir is None:
+            raise ProjectError(
+                "data/ is not part of the installed package. Run this in a checkout of the project."
+            )
+        return self.data_dir / name
 
     @property
     def command(self) -> str:

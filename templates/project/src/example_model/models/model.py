@@ -1,70 +1,46 @@
-"""The model: what goes in, what comes out, and how it predicts. This file is yours."""
+"""How the model predicts. This file is yours."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-import msgspec
 import numpy as np
-from msgspec import Meta
 
-from .. import manifest
-
-Millimetres = Annotated[float, Meta(gt=0, le=1_000, description="millimetres")]
-Grams = Annotated[float, Meta(gt=0, le=100_000, description="grams")]
-
-
-class Penguin(msgspec.Struct, forbid_unknown_fields=True):
-    """One penguin as it was measured. A measurement that is left out, or null, is a missing value."""
-
-    island: Literal["Biscoe", "Dream", "Torgersen"]
-    bill_length_mm: Millimetres | None = None
-    bill_depth_mm: Millimetres | None = None
-    flipper_length_mm: Millimetres | None = None
-    body_mass_g: Grams | None = None
-    sex: Literal["female", "male"] | None = None
-
-
-class Prediction(msgspec.Struct):
-    """The most probable species, and how probable each one is."""
-
-    species: str
-    probabilities: dict[str, float]
-
-
-NUMBERS = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
-WORDS = ("island", "sex")
+from .. import Columns, manifest, to_columns, to_rows
+from .schema import EXAMPLES, TARGET, Prediction, Row
 
 
 class Model:
     """Loads the trained artifacts once, then predicts as often as you like."""
 
-    examples: ClassVar = [
-        Penguin("Torgersen", 39.1, 18.7, 181, 3750, "male"),
-        Penguin("Biscoe", 46.1, 13.2, 211, 4500, "female"),
-    ]
-    """Real rows, for the documentation and for a first try."""
+    examples: ClassVar = EXAMPLES
+    """Rows for the documentation and for a first try."""
 
     def __init__(self) -> None:
-        self.session = manifest.load_model("model")
-        self.classes: list[str] = manifest.load("classes.json")
+        self.estimator = manifest.load_model("model")
 
-    def predict(self, data: list[Penguin]) -> list[Prediction]:
-        """One prediction for each penguin, in the same order."""
-        labels, shares = self.session.run(["label", "probabilities"], columns(data))
-        shares = shares.astype(float)  # a sum of float32 is not quite 1
-        probabilities = shares / shares.sum(axis=1, keepdims=True)
-        return [
-            Prediction(label, dict(zip(self.classes, row, strict=True)))
-            for label, row in zip(labels.tolist(), probabilities.tolist(), strict=True)
-        ]
+    def predict(self, data: list[Row]) -> list[Prediction]:
+        """Predict each row, in the same order."""
+        return to_rows(self.predict_columns(to_columns(data, Row)), Prediction)
+
+    def predict_columns(self, columns: Columns) -> Columns:
+        """Predict rows that are given as columns: a field of Row each, and of Prediction."""
+        prepared = features(columns)
+        probabilities = self.estimator.predict_proba(prepared)
+        return {
+            TARGET: self.estimator.predict(prepared),
+            "probabilities": dict(zip(self.estimator.classes_, probabilities.T, strict=True)),
+        }
 
 
-def columns(data: list[Penguin]) -> dict[str, Any]:
-    """The ONNX model's inputs: for each field an array of shape (rows, 1), float32 or str."""
-    inputs: dict[str, Any] = {}
-    for name in NUMBERS:
-        values = [getattr(penguin, name) for penguin in data]
-        inputs[name] = np.array(values, np.float32).reshape(-1, 1)  # None becomes NaN
-    for name in WORDS:
-        values = [getattr(penguin, name) or "missing" for penguin in data]
-        inputs[name] = np.array(values, object).reshape(-1, 1)
-    return inputs
+def features(columns: Columns) -> Columns:
+    """Prepare columns for the estimator: the only preparation outside it, in training and in service."""
+    return {name: _prepared(column) for name, column in columns.items()}
+
+
+def _prepared(column: Any) -> Any:
+    """Make a date a number and a missing word a word of its own; missing numbers are the estimator's to fill."""
+    if column.dtype.kind == "M":
+        days = column.astype("datetime64[s]").astype(np.float64) / 86_400  # since 1970
+        return np.where(np.isnat(column), np.nan, days)
+    if column.dtype == object:
+        return np.array(["missing" if word is None else str(word) for word in column], object)
+    return column

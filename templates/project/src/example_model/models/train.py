@@ -1,13 +1,11 @@
-"""Fit the model, evaluate it, save it. This file is yours."""
+"""Fit the model, judge it, save it. This file is yours."""
 
-from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 from msgspec import Meta
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import accuracy_score, f1_score, log_loss
@@ -15,11 +13,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from .. import ProjectError, config, data, formats, manifest, project_dir
-from .model import NUMBERS, WORDS, Model, Penguin
-
-Echo = Callable[[str], None]
-Metrics = dict[str, Any]
+from .. import Columns, ProjectError, Table, data, manifest, to_frame
+from .model import Model, features
+from .schema import TARGET
 
 
 class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -33,114 +29,50 @@ class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     tolerance: Annotated[float, Meta(gt=0)]
 
 
-def train(overrides: Mapping[str, str], echo: Echo) -> Metrics:
-    """Fit on the training rows, save the model, and evaluate what was saved on the held-out rows."""
-    settings = config.load("train", TrainConfig, overrides)
-    features, held_out, species, held_out_species = split(settings, echo)
-    pipeline = fit(settings, features, species)
-    echo(f"Fitted a forest of {settings.trees} trees to {len(features)} rows.")
-    export(pipeline, held_out, settings.tolerance, echo)
-    manifest.save("classes.json", pipeline.classes_.tolist())
-    metrics = evaluate(Model(), held_out, held_out_species)
-    manifest.record(settings, [data.path(settings.data)], metrics, settings.seed)
-    return report(metrics, echo)
+def train(settings: TrainConfig) -> None:
+    """Fit on the training rows, save the model, and judge what was saved on the held-out rows."""
+    training, held_out = split(settings)
+    estimator = pipeline(settings)
+    estimator.fit(to_frame(features(training.columns)), training.target)
+    print(f"Fitted {type(estimator[-1]).__name__} to {len(training):,} rows.")
+    with manifest.run(settings, data=training.sources) as run:
+        run.save_estimator("model", estimator, features(held_out.columns), settings.tolerance)
+        run.judge(Model(), held_out, metrics)
 
 
-def evaluate_saved(overrides: Mapping[str, str], echo: Echo) -> Metrics:
-    """Evaluate the saved model on the rows that were held out of its training."""
-    # What held rows out of the training decides, whatever the file says by now.
-    decided = manifest.trained_with("data", "test_size", "seed")
-    settings = config.load("train", TrainConfig, {**decided, **overrides})
-    model = Model()
-    _, held_out, _, species = split(settings, echo)
-    metrics = evaluate(model, held_out, species)
-    manifest.record_metrics(metrics)
-    return report(metrics, echo)
-
-
-def split(settings: TrainConfig, echo: Echo) -> list[Any]:
-    """Training and held-out features, then training and held-out species: the same rows every time."""
-    features, species = data.read(settings.data)
-    echo(f"Read {len(features)} rows from {settings.data}.")
-    shares = {"test_size": settings.test_size, "random_state": settings.seed}
+def split(settings: TrainConfig) -> tuple[Table, Table]:
+    """Return the training rows and the held-out rows: the same ones every time."""
+    rows = data.read(settings.data)
+    shares: dict[str, Any] = {"test_size": settings.test_size, "random_state": settings.seed}
     try:
-        parts: list[Any] = train_test_split(features, species, stratify=species, **shares)
+        training, held_out = train_test_split(np.arange(len(rows)), stratify=rows.target, **shares)
     except ValueError as error:
         raise ProjectError(f"The rows cannot be split by configs/train.yaml: {error}") from error
-    return parts
+    return rows.take(training), rows.take(held_out)
 
 
-def fit(settings: TrainConfig, features: pd.DataFrame, species: pd.Series) -> Pipeline:
-    """A random forest on median-imputed numbers and one-hot words. Trees need no scaler."""
+def pipeline(settings: TrainConfig) -> Pipeline:
+    """Return a random forest on median-imputed numbers and one-hot words. Trees need no scaler."""
+    numbers = make_column_selector(dtype_include="number")
+    words = make_column_selector(dtype_exclude="number")
     prepare = ColumnTransformer(
         [
-            ("numbers", SimpleImputer(strategy="median"), list(NUMBERS)),
-            ("words", OneHotEncoder(handle_unknown="ignore"), list(WORDS)),
+            ("numbers", SimpleImputer(strategy="median"), numbers),
+            ("words", OneHotEncoder(handle_unknown="ignore"), words),
         ]
     )
     forest = RandomForestClassifier(
         n_estimators=settings.trees, max_depth=settings.max_depth, random_state=settings.seed
     )
-    return Pipeline([("prepare", prepare), ("forest", forest)]).fit(features, species)
+    return Pipeline([("prepare", prepare), ("forest", forest)])
 
 
-def export(pipeline: Pipeline, held_out: pd.DataFrame, tolerance: float, echo: Echo) -> None:
-    """Save the model as ONNX, which needs no scikit-learn to serve, or else with skops, saying why."""
-    try:
-        onnx = formats.to_onnx(pipeline, held_out)
-        difference = check(onnx, pipeline, held_out, tolerance)
-    except Exception as error:  # converters raise what they like
-        reason = next(iter(str(error).strip().splitlines()), repr(error))[:200]
-        entry = manifest.save("model.skops", pipeline)
-        manifest.remove("model.onnx")
-        echo(f"Saved with skops, for ONNX will not do: {reason}")
-        echo(f"Serving it takes more packages. {formats.install(*manifest.pins(entry), 'pandas')}")
-    else:
-        manifest.save("model.onnx", onnx)
-        manifest.remove("model.skops")
-        echo(
-            f"ONNX agrees with scikit-learn on {len(held_out)} held-out rows, to {difference:.0e}."
-        )
-
-
-def check(onnx: Any, pipeline: Pipeline, held_out: pd.DataFrame, tolerance: float) -> float:
-    """The largest difference of a probability between ONNX and scikit-learn.
-
-    Raises ProjectError where it is above the tolerance, or a label differs.
-    """
-    session = formats.load_onnx(onnx.SerializeToString())
-    inputs = {name: held_out[[name]].to_numpy() for name in held_out.columns}
-    labels, probabilities = session.run(["label", "probabilities"], inputs)
-    difference = float(np.abs(probabilities - pipeline.predict_proba(held_out)).max())
-    if difference > tolerance:
-        raise ProjectError(
-            f"a probability differs by {difference:.1g} from scikit-learn's, "
-            f"more than the tolerance of {tolerance:g} in configs/train.yaml."
-        )
-    if differing := int((labels != pipeline.predict(held_out)).sum()):
-        raise ProjectError(f"{differing} labels differ from scikit-learn's.")
-    return difference
-
-
-def evaluate(model: Model, held_out: pd.DataFrame, species: pd.Series) -> Metrics:
-    """How well the model that will be served predicts rows that it was not trained on."""
-    rows = held_out.replace({"missing": None, np.nan: None}).to_dict("records")
-    predictions = model.predict([Penguin(**row) for row in rows])
-    labels = [prediction.species for prediction in predictions]
-    probabilities = [[p.probabilities[name] for name in model.classes] for p in predictions]
+def metrics(truth: Any, predicted: Columns) -> dict[str, Any]:
+    """Measure how good predictions are: the columns of Prediction, beside the true labels."""
+    probabilities = predicted["probabilities"]
+    shares = np.column_stack(list(probabilities.values()))
     return {
-        "rows": len(held_out),
-        "accuracy": accuracy_score(species, labels),
-        "f1_macro": f1_score(species, labels, average="macro"),
-        "log_loss": log_loss(species, probabilities, labels=model.classes),
+        "accuracy": accuracy_score(truth, predicted[TARGET]),
+        "f1_macro": f1_score(truth, predicted[TARGET], average="macro"),
+        "log_loss": log_loss(truth, shares, labels=list(probabilities)),
     }
-
-
-def report(metrics: Metrics, echo: Echo) -> Metrics:
-    """Write reports/metrics.json and say the accuracy."""
-    assert project_dir is not None  # there was data to evaluate on
-    path = project_dir / "reports" / "metrics.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(metrics)) + b"\n")
-    echo(f"Accuracy on {metrics['rows']} held-out rows: {metrics['accuracy']:.3f}.")
-    echo("Metrics are in reports/metrics.json and in the manifest.")
-    return metrics

@@ -1,74 +1,56 @@
-"""The model: what goes in, what comes out, and how it predicts. This file is yours."""
+"""How the model predicts. This file is yours."""
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-import msgspec
 import numpy as np
-from msgspec import Meta
 
-from .. import manifest
+from .. import Columns, manifest, to_columns, to_rows
+from .schema import Prediction, Row
 
 # Words, and what else carries a mood: exclamation marks, hearts, faces.
 WORD = re.compile(r"[a-z']+|[!?]+|[^\sa-z0-9'!?]+")
-CHUNK = 500  # tweets whose counts are in memory at once
-
-
-class Tweet(msgspec.Struct, forbid_unknown_fields=True):
-    """A short text in English."""
-
-    text: Annotated[str, Meta(min_length=1, max_length=1_000)]
-
-
-class Prediction(msgspec.Struct):
-    """The more probable mood, and how probable each one is."""
-
-    sentiment: str
-    probabilities: dict[str, float]
 
 
 class Model:
     """Loads the trained artifacts once, then predicts as often as you like."""
 
     examples: ClassVar = [
-        Tweet("Celebrating my wonderful husband. Happy birthday!"),
-        Tweet("The train is late again, and I hate waiting in the cold."),
+        Row("Celebrating my wonderful husband. Happy birthday!"),
+        Row("The train is late again, and I hate waiting in the cold."),
     ]
-    """Texts for the documentation and for a first try."""
+    """Rows for the documentation and for a first try."""
 
     def __init__(self) -> None:
-        self.session = manifest.load("model.onnx")
+        self.estimator = manifest.load_model("model")
         self.vocabulary: list[str] = manifest.load("vocabulary.json")
-        self.classes: list[str] = manifest.load("classes.json")
 
-    def predict(self, data: list[Tweet]) -> list[Prediction]:
-        """One prediction for each tweet, in the same order."""
-        predictions = []
-        for start in range(0, len(data), CHUNK):
-            texts = [tweet.text for tweet in data[start : start + CHUNK]]
-            inputs = {"counts": count(texts, self.vocabulary)}
-            labels, shares = self.session.run(["label", "probabilities"], inputs)
-            shares = shares.astype(float)  # a sum of float32 is not quite 1
-            probabilities = shares / shares.sum(axis=1, keepdims=True)
-            predictions += [
-                Prediction(label, dict(zip(self.classes, row, strict=True)))
-                for label, row in zip(labels.tolist(), probabilities.tolist(), strict=True)
-            ]
-        return predictions
+    def predict(self, data: list[Row]) -> list[Prediction]:
+        """Predict each row, in the same order."""
+        return to_rows(self.predict_columns(to_columns(data, Row)), Prediction)
+
+    def predict_columns(self, columns: Columns) -> Columns:
+        """Predict rows that are given as columns: a field of Row each, and of Prediction."""
+        counts = features(columns, self.vocabulary)
+        probabilities = self.estimator.predict_proba(counts)
+        return {
+            "sentiment": self.estimator.predict(counts),
+            "probabilities": dict(zip(self.estimator.classes_, probabilities.T, strict=True)),
+        }
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, in lower case."""
+    """Return the words of a text, in lower case."""
     return WORD.findall(text.lower())
 
 
-def count(texts: Sequence[str], vocabulary: Sequence[str]) -> Any:
-    """How often each word of the vocabulary is in each text: float32, of shape (texts, vocabulary)."""
+def features(columns: Columns, vocabulary: Sequence[str]) -> Any:
+    """Count how often each word of the vocabulary is in each text: float32, (rows, vocabulary)."""
     # Done here for training and for serving alike: ONNX's own way needs a locale that servers lack.
     column = {word: n for n, word in enumerate(vocabulary)}
-    counts = np.zeros((len(texts), len(vocabulary)), np.float32)
-    for row, text in enumerate(texts):
+    counts = np.zeros((len(columns["text"]), len(vocabulary)), np.float32)
+    for row, text in enumerate(columns["text"]):
         for word in words(text):
             if word in column:
                 counts[row, column[word]] += 1

@@ -81,7 +81,8 @@ class Channel(HTTPChannel):
                 self._refuse(self.requests[0], HTTPStatus.GATEWAY_TIMEOUT, late)
             elif self.request is not None and not self.requests and not self.half_closed:
                 late = "The request took too long to arrive."
-                self.asked, request, self.request = self.since, self.request, None
+                request: Any = self.request
+                self.asked, self.request = self.since, None
                 self._refuse(request, HTTPStatus.REQUEST_TIMEOUT, late)
             else:  # at once: whoever reads nothing would keep it open for ever
                 self.handle_close()

@@ -9,6 +9,7 @@ from typing import Any
 import falcon
 
 from .. import tables
+from ..manifest import Manifest
 from ..output import HANDLER
 from ..package import Package
 from ..signature import Schema, about, openapi
@@ -111,19 +112,20 @@ class Service(Front):
         info = about(name)
         number = info["version"]
         schema = Schema.of(model, settings.max_rows)
-        together = getattr(model, "batch", True) and schema.row is not None
+        independent = Manifest(package).independent
+        together = bool(independent) and getattr(model, "batch", True) and schema.is_batchable
         metrics = Metrics(name, number, board, seat, labels.of(schema.answer, model))
         routes: dict[str, Any] = {}
         super().__init__(settings, metrics, routes.keys())
         self._batcher = Batcher(
-            model.predict,
+            schema.bind(model.predict),
             settings.max_batch if together else 1,
             settings.max_rows,
             metrics.batch,
         )
         self._working: dict[int, float] = {}  # thread to since when it works, waits left out
         document = openapi(info, schema, getattr(model, "examples", []))
-        protocol = Protocol(name, number, schema, self._predict, self._status)
+        protocol = Protocol(name, number, schema, self._predict, self._status, independent)
         routes |= {
             "/": Page(),
             "/predict": Prediction(schema, self._predict, {falcon.MEDIA_JSON: tables.from_request}),
@@ -171,10 +173,13 @@ class Service(Front):
         self._working.pop(thread, None)
         answers = self._batcher.predict(data)
         self._working[thread] = time.monotonic()
-        if hasattr(answers, "tolist"):
-            answers = answers.tolist()
         self._metrics.predictions(answers)
         return answers
+
+
+def create(package: Package, model: Any, **settings: Any) -> WSGI:
+    """Make the WSGI application of a model, with these settings of configs/serve.yaml."""
+    return Service(package, model, ServeConfig(**settings)).app
 
 
 class NoSniff:

@@ -5,14 +5,19 @@ Source: https://github.com/kserve/open-inference-protocol (specification/protoco
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import falcon
 import msgspec
 from msgspec import Meta
 
-from ..signature import Schema, Tensor, tensors
-from .resources import Status, fixed, invalid_is_400, read
+from .. import pieces
+from ..exchange import record_rows
+from ..faults import suggestion
+from ..fields import fields, kind_of, peel
+from ..pieces import Piece
+from ..signature import InvalidAnswers, Schema
+from .resources import Status, fixed, invalid_is_400, read, refusal_is_400
 
 
 def _integers(low: int, high: int) -> Any:
@@ -29,6 +34,21 @@ KINDS: dict[str, Any] = {
     **{f"FP{bits}": list[float | None] for bits in (16, 32, 64)},
     "BYTES": list[str | None],
 }
+
+
+DATATYPES = {
+    "bool": "BOOL",
+    "int": "INT64",
+    "float": "FP64",
+}  # others are BYTES, as JSON if need be
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """What the protocol says of an input or an output; -1 is any length."""
+
+    name: str
+    datatype: str
+    shape: list[int]
 
 
 class Input(msgspec.Struct):
@@ -57,17 +77,30 @@ class Request(msgspec.Struct):
     outputs: list[Output] = []
 
 
+INDEPENDENT = {True: "true", False: "false", None: "unknown"}
+"""What the metadata says of whether a row's prediction depends on no other row of the request."""
+
+
 class Protocol:
     """Translates the protocol's requests to rows, and predictions to its responses."""
 
     def __init__(
-        self, name: str, version: str, schema: Schema, predict: Callable[[Any], Any], status: Status
+        self,
+        name: str,
+        version: str,
+        schema: Schema,
+        predict: Callable[[Any], Any],
+        status: Status,
+        independent: bool | None = None,
     ) -> None:
         self._name, self._version = name, version
         self._schema, self._predict, self._status = schema, predict, status
-        self._inputs = tensors(schema.row, "input")
-        self._outputs = tensors(schema.answer, "output")
+        row = Any if schema.row is None else schema.row
+        self._inputs = tensors(row, "input")
+        self._outputs = tensors(schema.answer, "output", labelled=True)
+        self._lists = {tensor.name for tensor in self._inputs if len(tensor.shape) > 1}
         self._decoder = msgspec.json.Decoder(Request)
+        self._independent = INDEPENDENT[independent]
 
     def routes(self) -> dict[str, Any]:
         """What answers at each of the protocol's addresses."""
@@ -78,6 +111,7 @@ class Protocol:
             "platform": "python",
             "inputs": self._inputs,
             "outputs": self._outputs,
+            "properties": {"independent_rows": self._independent},
         }
         ready = self._status.check
         routes: dict[str, Any] = {
@@ -97,8 +131,10 @@ class Protocol:
         with invalid_is_400():
             asked = self._decoder.decode(body)
             wanted = self._wanted(asked.outputs)
-            data = self._schema.convert(self._rows(asked.inputs))
-        outputs = _outputs(self._predict(data), wanted)
+            rows = self._rows(asked.inputs)
+        with refusal_is_400():
+            answers = self._predict(rows)
+        outputs = _outputs(self._schema.answers(rows, answers), wanted)
         answer = {"model_name": self._name, "model_version": self._version, "outputs": outputs}
         if asked.id is not None:
             answer["id"] = asked.id
@@ -113,26 +149,89 @@ class Protocol:
                 raise ValueError(f"There is no output {output.name!r}, only {', '.join(named)}.")
         return [named[output.name] for output in outputs] or self._outputs
 
-    def _rows(self, inputs: list[Input]) -> list[Any]:
-        if not self._schema.fields:
-            if len(inputs) != 1:
-                raise ValueError("Send one input.")
-            return _nested(_flat(inputs[0]), inputs[0].shape)
-        columns = {}
-        for tensor in inputs:
-            if tensor.name not in self._schema.fields or tensor.name in columns:
-                raise ValueError(f"Input {tensor.name!r} is no field of a row, or comes twice.")
-            columns[tensor.name] = self._column(tensor)
-        if len({len(values) for values in columns.values()}) != 1:
-            raise ValueError("The inputs have different numbers of rows.")
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    def _rows(self, inputs: list[Input]) -> Any:
+        """The rows that these tensors hold. Raises ValueError, InvalidRows among them."""
+        if self._schema.fields:
+            return self._records(inputs)
+        objects = _takes_objects(self._schema.row)
+        named = objects and inputs[0].name != "input" and _is_column(inputs[0])
+        if len(inputs) == 1 and (self._schema.row is None or not named):
+            return self._schema.convert(_nested(_flat(inputs[0]), inputs[0].shape))
+        if not objects:
+            raise ValueError("Send one input.")
+        columns = {tensor.name: _column(tensor, nested=False) for tensor in inputs}
+        return self._schema.convert(_transposed(inputs, columns))
 
-    def _column(self, tensor: Input) -> list[Any]:
-        if tensor.name in self._schema.lists:
-            return _nested(_flat(tensor), tensor.shape)
-        if math.prod(tensor.shape[1:]) != 1:
-            raise ValueError(f"Input {tensor.name!r} must have the shape [rows] or [rows, 1].")
-        return _flat(tensor)
+    def _records(self, inputs: list[Input]) -> Any:
+        known = {field.key: field for field in self._schema.fields}
+        columns: dict[str, list[Any]] = {}
+        for tensor in inputs:
+            name = tensor.name
+            if name not in known or name in columns:
+                raise ValueError(
+                    f"Input {name!r} is no field of a row, or comes twice{suggestion(name, known)}"
+                )
+            cells = _column(tensor, nested=name in self._lists)
+            is_json = known[name].kind.base == "json" and name not in self._lists
+            columns[name] = [_parsed(cell) for cell in cells] if is_json else cells
+        _same_length(columns)
+        number = len(next(iter(columns.values())))
+        self._schema.check_number(number)
+        piece = Piece(columns, range(1, number + 1), text=False, partial=True)
+        return record_rows(self._schema.row, pieces.complete(piece, self._schema.fields)[0])
+
+
+def tensors(kind: Any, alone: str, labelled: bool = False) -> list[Tensor]:
+    """The tensors of a row or an answer: one a field, or one in all where there are no fields.
+
+    Of an answer, objects of numbers are a tensor too, with labels.
+    """
+    found = [(field.key, field.type) for field in fields(kind)] or [(alone, kind)]
+    return [Tensor(name, *_datatype(hint, labelled)) for name, hint in found]
+
+
+def _datatype(hint: Any, labelled: bool) -> tuple[str, list[int]]:
+    options, base = peel(hint).options, kind_of(hint).base
+    nested = (list, dict) if labelled else (list,)
+    if len(options) == 1 and get_origin(options[0]) in nested:
+        inner = get_args(options[0])[-1]
+        datatype, shape = _datatype(inner, labelled)
+        if len(shape) > 1 or kind_of(inner).base != "json":
+            return datatype, [*shape, -1]
+    return DATATYPES.get(base, "FP64" if base == "any" else "BYTES"), [-1]
+
+
+def _takes_objects(row: Any) -> bool:
+    return row is None or any(get_origin(option) is dict for option in peel(row).options)
+
+
+def _is_column(tensor: Input) -> bool:
+    return math.prod(tensor.shape[1:]) == 1
+
+
+def _column(tensor: Input, nested: bool) -> list[Any]:
+    if nested:
+        return _nested(_flat(tensor), tensor.shape)
+    if not _is_column(tensor):
+        raise ValueError(f"Input {tensor.name!r} must have the shape [rows] or [rows, 1].")
+    return _flat(tensor)
+
+
+def _transposed(inputs: list[Input], columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    if len(columns) != len(inputs):
+        raise ValueError("An input comes twice.")
+    _same_length(columns)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _same_length(columns: dict[str, list[Any]]) -> None:
+    if len({len(values) for values in columns.values()}) != 1:
+        raise ValueError("The inputs have different numbers of rows.")
+
+
+def _parsed(cell: Any) -> Any:
+    """A value that a tensor of BYTES holds as JSON."""
+    return msgspec.json.decode(cell) if isinstance(cell, str) else cell
 
 
 def _flat(tensor: Input) -> list[Any]:
@@ -164,22 +263,47 @@ def _nested(values: list[Any], shape: list[int]) -> list[Any]:
 def _outputs(answers: Any, wanted: list[Tensor]) -> list[dict[str, Any]]:
     outputs = []
     for tensor in wanted:
-        is_struct = answers and isinstance(answers[0], msgspec.Struct)
-        values = [getattr(a, tensor.name) for a in answers] if is_struct else answers
-        outputs.append(_output(tensor, msgspec.to_builtins(values)))
+        named = answers and isinstance(answers, list) and isinstance(answers[0], dict)
+        named = named and tensor.name in answers[0]
+        values = [answer[tensor.name] for answer in answers] if named else answers
+        outputs.append(_output(tensor, values if isinstance(values, list) else [values]))
     return outputs
 
 
 def _output(tensor: Tensor, values: list[Any]) -> dict[str, Any]:
     output: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype}
-    if values and isinstance(values[0], dict) and tensor.datatype != "BYTES":
-        output["parameters"] = {"labels": ",".join(values[0])}
-        values = [list(value.values()) for value in values]
+    if labels := _labels(values) if tensor.datatype != "BYTES" else []:
+        output["parameters"] = {"labels": ",".join(labels)}
+        values = [[value[label] for label in labels] for value in values]
     shape, level = [len(values)], values
     while level and isinstance(level[0], list):
         shape.append(len(level[0]))
         level = level[0]
     flat = list(_leaves(values))
-    if tensor.datatype == "BYTES":
-        flat = [v if isinstance(v, str) else msgspec.json.encode(v).decode() for v in flat]
+    if len(flat) != math.prod(shape):
+        raise InvalidAnswers(
+            f"The output {tensor.name} has lists of different lengths, which no tensor holds."
+        )
+    output["datatype"] = datatype = _actual(tensor.datatype, flat)
+    if datatype == "BYTES":
+        flat = [
+            v if v is None or isinstance(v, str) else msgspec.json.encode(v).decode() for v in flat
+        ]
     return {**output, "shape": shape, "data": flat}
+
+
+def _labels(values: list[Any]) -> list[str]:
+    """The keys that all answers have, where they are objects of numbers."""
+    if not all(isinstance(value, dict) for value in values) or not values:
+        return []
+    keys = set(values[0])
+    numbers = all(isinstance(n, int | float) for value in values for n in value.values())
+    return list(values[0]) if numbers and all(set(value) == keys for value in values) else []
+
+
+def _actual(datatype: str, values: list[Any]) -> str:
+    """The datatype of these values, where the annotations do not say it."""
+    kinds = {type(value) for value in values} - {type(None)}
+    if datatype != "FP64" or kinds <= {int, float}:
+        return datatype
+    return "BOOL" if kinds == {bool} else "BYTES"

@@ -1,7 +1,6 @@
 """What the service answers at each address."""
 
 import base64
-import csv
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +12,8 @@ import falcon
 import msgspec
 
 from .. import tables
-from ..signature import Schema
+from ..errors import InvalidRow
+from ..signature import Schema, refusal
 
 Predict = Callable[[Any], Any]
 PAGE = Path(__file__).parent / "static" / "index.html"
@@ -79,10 +79,13 @@ class Prediction:
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         kind, body = read(request, self._kinds)
+        absent = request.get_param_as_list("missing") or ()
         with invalid_is_400():
-            data, render = self._kinds[kind](self._schema, body)
+            rows, render = self._kinds[kind](self._schema, body, absent)
+        with refusal_is_400():
+            answers = self._predict(rows)
+        response.data = render(answers)
         response.content_type = kind
-        response.data = render(self._predict(data))
 
 
 class Page:
@@ -126,8 +129,18 @@ def invalid_is_400() -> Iterator[None]:
     """What decoding raises becomes the client's error, in its own words."""
     try:
         yield
-    except (msgspec.DecodeError, ValueError, csv.Error, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise falcon.HTTPBadRequest(title="Invalid request", description=str(error)) from error
+
+
+@contextmanager
+def refusal_is_400() -> Iterator[None]:
+    """A row that the model refuses becomes the client's error, which names row and field."""
+    try:
+        yield
+    except InvalidRow as error:
+        said = str(refusal(error))
+        raise falcon.HTTPBadRequest(title="Invalid request", description=said) from error
 
 
 def read(request: falcon.Request, kinds: Iterable[str]) -> tuple[str, bytes]:

@@ -1,0 +1,237 @@
+"""Rows of a request and the predictions that answer it, in kind: JSON, JSON lines, CSV, Parquet."""
+
+import csv
+import importlib.util
+import io
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from . import columns as columnar
+from . import pieces, readers
+from .columns import ALONE
+from .faults import MOST, Fault, InvalidRows, told
+from .fields import Field, field, kind_of, peel
+from .pieces import Piece
+from .signature import InvalidAnswers, Schema
+
+Render = Callable[[Any], bytes]
+Decode = Callable[..., tuple[Any, Render]]
+PARQUET = "application/vnd.apache.parquet"
+MOST_BYTES = 256 * 1024 * 1024  # that a Parquet request may unpack to
+ALONE_IN = "input"  # the column of rows that are single values
+
+
+def from_request(schema: Schema, body: bytes, absent: Collection[str] = ()) -> tuple[Any, Render]:
+    """Rows as {"data": rows}, predictions as {"predictions": predictions}."""
+    rows = schema.decode_request(body)
+
+    def render(answers: Any) -> bytes:
+        return b'{"predictions":' + schema.encode_answers(rows, answers) + b"}"
+
+    return rows, render
+
+
+def from_json(schema: Schema, body: bytes, absent: Collection[str] = ()) -> tuple[Any, Render]:
+    """Rows in one JSON list, bare or as {"data": rows}; predictions as one JSON list."""
+    rows = schema.decode_rows(body)
+    return rows, lambda answers: schema.encode_answers(rows, answers)
+
+
+def from_lines(schema: Schema, body: bytes, absent: Collection[str] = ()) -> tuple[Any, Render]:
+    """A line of JSON for each row, and for each prediction."""
+    rows = schema.decode_lines(body)
+
+    def render(answers: Any) -> bytes:
+        return b"".join(schema.encode(answer) + b"\n" for answer in schema.answers(rows, answers))
+
+    return rows, render
+
+
+def from_csv(schema: Schema, body: bytes, absent: Collection[str] = ()) -> tuple[Any, Render]:
+    """A table with a header, and the same table with the predictions as further columns.
+
+    `absent` are fields that have no column. Columns that are no field are carried along. Rows without
+    names, as of an array, need no header: there is one where no cell of the first line is a number.
+    """
+    records = readers.records(body)
+    if not records:
+        raise InvalidRows([Fault("the table is empty")])
+    header = records[0][1]
+    if (inner := _unnamed(schema)) is not None and not _is_header(header, inner):
+        header = [f"column {n}" for n, _ in enumerate(header, 1)]
+        records = [(0, header), *records]
+        names: Sequence[str] = ()
+    else:
+        names = header
+    schema.check_number(len(records) - 1)
+    piece = _numbered(readers.csv_piece(header, records[1:]))
+    rows = _rows(schema, piece, absent, named=bool(names))
+    return rows, lambda answers: _to_csv(header, records[1:], schema.answers(rows, answers))
+
+
+def from_parquet(schema: Schema, body: bytes, absent: Collection[str] = ()) -> tuple[Any, Render]:
+    """A Parquet file, and the same file with the predictions as further columns."""
+    found = list(
+        readers.parquet_batches(io.BytesIO(body), 1_024, check=schema.check_number, most=MOST_BYTES)
+    )
+    batches = [batch for batch, _ in found]
+    names = batches[0].schema.names
+    cells = {name: [cell for _, piece in found for cell in piece.cells[name]] for name in names}
+    number = sum(batch.num_rows for batch in batches)
+    piece = Piece(cells, range(1, number + 1), text=False, header=names)
+    rows = _rows(schema, piece, absent, named=not all(_is_number(name) for name in names))
+    return rows, lambda answers: _to_parquet(batches, schema.answers(rows, answers))
+
+
+KINDS: dict[str, Decode] = {
+    "application/json": from_json,
+    "application/jsonlines": from_lines,
+    "application/x-ndjson": from_lines,
+    "text/csv": from_csv,
+}
+if importlib.util.find_spec("pyarrow"):
+    KINDS[PARQUET] = from_parquet
+SUFFIXES = {
+    ".json": "application/json",
+    ".jsonl": "application/jsonlines",
+    ".ndjson": "application/x-ndjson",
+    ".csv": "text/csv",
+    ".parquet": PARQUET,
+}
+
+
+def _numbered(piece: Piece) -> Piece:
+    """The piece with faults that name rows, from 1, and not lines."""
+    faults = tuple((n, Fault(fault.message, row=n + 1)) for n, fault in piece.faults)
+    return piece._replace(faults=faults)
+
+
+def _rows(schema: Schema, piece: Piece, absent: Collection[str], named: bool) -> Any:
+    """The rows of a table, as the model takes them. Raises InvalidRows."""
+    if schema.fields:
+        return record_rows(schema.row, pieces.complete(piece, schema.fields, absent)[0])
+    if piece.faults:
+        raise told(fault for _, fault in piece.faults)
+    if schema.row is not None and kind_of(schema.row).base in columnar.SINGLE:
+        alone = (field(ALONE_IN, ALONE_IN, schema.row),)
+        piece, _ = pieces.complete(piece, alone)
+        return _read(alone, piece)[0]
+    return _free_rows(schema, piece, named)
+
+
+def record_rows(row: Any, piece: Piece) -> list[Any]:
+    """Records of this type from a piece that has a column for every field. Raises InvalidRows."""
+    if piece.faults:
+        raise told(fault for _, fault in pieces.faults(piece, row, most=MOST + 1))
+    try:
+        return pieces.rows(row, pieces.values(piece, row))
+    except ValueError as error:
+        faults = pieces.faults(piece, row, most=MOST + 1)
+        raise told([fault for _, fault in faults] or [Fault(str(error))]) from error
+
+
+def _read(parts: Sequence[Field], piece: Piece) -> list[list[Any]]:
+    """The values of each of these columns. Raises InvalidRows."""
+    cells = [piece.cells[part.key] for part in parts]
+    try:
+        return [columnar.read(p, c, piece.text) for p, c in zip(parts, cells, strict=True)]
+    except ValueError as error:
+        raise columnar.rejected(zip(parts, cells, strict=True), piece.text) from error
+
+
+def _free_rows(schema: Schema, piece: Piece, named: bool) -> Any:
+    """Rows that have no fields of their own: lists of cells, or objects where there is a header."""
+    inner, objects = _free(schema)
+    parts = [field(name, name, inner) for name in piece.cells]
+    pieces.complete(piece, parts)  # a name that comes twice
+    values = _read(parts, piece)
+    if named and objects is not False:
+        names = list(piece.cells)
+        rows: list[Any] = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+    elif objects:
+        raise InvalidRows([Fault("the table has no header")])
+    else:
+        rows = [list(row) for row in zip(*values, strict=True)]
+    return schema.convert(rows)
+
+
+def _free(schema: Schema) -> tuple[Any, bool | None]:
+    """The type of a cell, and whether rows are objects; None where they may be either.
+
+    Raises InvalidRows where rows are neither.
+    """
+    if schema.row is None and schema.rows is Any:
+        return Any, None
+    options = peel(schema.row).options if schema.row is not None else ()
+    origins = {get_origin(option) or option for option in options}
+    if origins == {Any} or origins == {dict, list}:
+        return Any, None
+    if len(options) == 1 and origins <= {list, dict, tuple}:
+        arguments = get_args(options[0]) or (Any,)
+        inner = arguments[-1] if origins == {dict} else arguments[0]
+        return inner, origins == {dict}
+    raise InvalidRows([Fault("the rows of this model are no table: send them as JSON")])
+
+
+def _unnamed(schema: Schema) -> Any:
+    """The type of a cell where a table may be without a header; None where it needs one."""
+    single = schema.row is not None and kind_of(schema.row).base in columnar.SINGLE
+    return None if schema.fields or single else _free(schema)[0]
+
+
+def _is_header(cells: Sequence[str], inner: Any) -> bool:
+    return kind_of(inner).base == "str" or not any(_is_number(cell) for cell in cells)
+
+
+def _is_number(cell: str) -> bool:
+    value = columnar.loose(cell)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def flat(answers: Sequence[Any]) -> dict[str, list[Any]]:
+    """Plain answers as columns: `prediction`, or `prediction.field` for each field and each key."""
+    rows = [dict(_flat(ALONE, answer)) for answer in answers]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _flat(f"{name}.{key}", part)
+    else:
+        yield name, value
+
+
+def _to_csv(
+    header: Sequence[str], records: Sequence[tuple[int, list[str]]], answers: Sequence[Any]
+) -> bytes:
+    further = flat(answers)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*header, *further])
+    columns = [[_cell(value) for value in values] for values in further.values()]
+    for (_, row), *cells in zip(records, *columns, strict=True):
+        writer.writerow([*row, *cells])
+    return out.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
+
+
+def _to_parquet(batches: Sequence[Any], answers: Sequence[Any]) -> bytes:
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.Table.from_batches(batches)
+    try:
+        for name, values in flat(answers).items():
+            table = table.append_column(name, pyarrow.array(values))
+    except (pyarrow.ArrowException, TypeError) as error:
+        raise InvalidAnswers(f"The answers are no columns of Parquet: {error}") from error
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(table, out)
+    return out.getvalue()
