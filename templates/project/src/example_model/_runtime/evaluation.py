@@ -113,7 +113,7 @@ def check_rows(model: Any, rows: Table) -> None:
     from .independence import same  # late: not every project has numpy
 
     schema = Schema.of(model)
-    data = rows.rows(schema.row)
+    data = _rows(schema, rows.columns)
     try:
         answers = schema.bind(model.predict)(data)
         schema.answers(data, answers)
@@ -189,7 +189,7 @@ def of_columns(model: Any) -> Callable[[Columns], Columns]:
             if hasattr(model, "predict_columns"):
                 result: Columns = model.predict_columns(columns)
             else:
-                result = answer_columns(predict_rows(to_rows(columns, schema.row)), schema.answer)
+                result = answer_columns(predict_rows(_rows(schema, columns)), schema.answer)
         except InvalidRow as error:
             raise ProjectError(f"The model refuses a held-out row: {refusal(error)}") from error
         for name, values in flat(result).items():
@@ -201,6 +201,10 @@ def of_columns(model: Any) -> Callable[[Columns], Columns]:
         return result
 
     return predicted
+
+
+def _rows(schema: Schema, columns: Columns) -> list[Any]:
+    return to_rows(columns, Any if schema.row is None else schema.row)
 
 
 def _scalar(value: Any) -> Any:
