@@ -43,6 +43,25 @@ def extend(content: bytes, wish: Mapping[str, Any]) -> bytes:
     return (mark + _with_line_ends(before, after, lines, end)).encode()
 
 
+def append_table(content: bytes, path: tuple[str, ...], item: Mapping[str, Any]) -> bytes:
+    """Add a table to an array of tables, under a header of its own where the document has none inline."""
+    text = content.decode()
+    end = line_end(text)
+    lines = [
+        f"[[{'.'.join(path)}]]",
+        *(f"{key} = {_new(value).as_string()}" for key, value in item.items()),
+    ]
+    longer = text.rstrip("\r\n") + end * 2 + "".join(f"{line}{end}" for line in lines)
+    try:
+        tomllib.loads(longer.removeprefix(BOM))
+    except ValueError:  # it is there as one value
+        wish: dict[str, Any] = {path[-1]: [Inline(item)]}
+        for key in reversed(path[:-1]):
+            wish = {key: wish}
+        return extend(content, wish)
+    return longer.encode()
+
+
 def merged(data: Mapping[str, Any], wish: Mapping[str, Any]) -> dict[str, Any]:
     """Plain data with what is wished for."""
     result = dict(data)

@@ -109,7 +109,11 @@ class Run:
 
     def _git(self, *words: str) -> str | None:
         # A repository that is not the user's own work must not run programs: no hooks, no monitor.
-        settings = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "safe.bareRepository=explicit")
+        settings = (
+            "core.fsmonitor=false",
+            "core.hooksPath=/dev/null",
+            "safe.bareRepository=explicit",
+        )
         safe = [word for setting in settings for word in ("-c", setting)]
         try:
             done = subprocess.run(
