@@ -15,7 +15,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Array
 
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import platforms
+from poetry_ml_plugin.host import inside, platforms
 
 
 class Inline(dict[str, Any]):
@@ -253,7 +253,7 @@ def _steps(old: list[str], new: list[str]) -> list[Any]:
 
 def amend(root: Path, changes: Mapping[tuple[str, ...], Any]) -> None:
     """Edit a project's pyproject.toml in its place."""
-    path = root / "pyproject.toml"
+    path = inside.resolve(root / "pyproject.toml", root)
     text = path.read_bytes().decode()
     end = text[len(text.rstrip()) :]
     platforms.write_whole(path, f"{set_values(text, changes).rstrip()}{end}".encode())
@@ -275,7 +275,8 @@ def set_values(text: str, changes: Mapping[tuple[str, ...], Any]) -> str:
 
 
 def add_line(path: Path, line: str) -> None:
-    """Add a line to a text file's end, as its others end. The file may be new."""
+    """Add a line to the end of a text file in a project's folder, as its others end. It may be new."""
+    path = inside.resolve(path, path.parent)
     text = path.read_bytes().decode() if path.exists() else ""
     end = line_end(text)
     gap = end if text and not text.endswith("\n") else ""

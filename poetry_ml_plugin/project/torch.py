@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import platforms
+from poetry_ml_plugin.host import inside, platforms
 from poetry_ml_plugin.project import edit, pyproject
 from poetry_ml_plugin.project.edit import Inline
 
@@ -41,7 +41,7 @@ def add(root: Path, name: str) -> None:
         )
     source = f"pytorch-{name}"
     known = [entry for entry in toml.poetry.get("source", []) if entry.get("name") == source]
-    path = root / "pyproject.toml"
+    path = inside.resolve(root / "pyproject.toml", root)
     content = path.read_bytes()
     if not known:
         content = edit.append_table(
