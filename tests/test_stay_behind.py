@@ -244,8 +244,10 @@ def test_code_that_changed_since_the_training_is_a_warning_or_with_strict_an_err
     path.write_text(path.read_text().replace(line, f"{line}strict = true\n", 1))
     refused = poetry("build", cwd=copy, env=env, code=1).stderr
     assert f"The package was not built. Fix these problems first:\n  - {MODEL} changed" in refused
-    (copy / MODEL).unlink()
-    assert f"{MODEL} was removed since" in poetry("ml", "check", cwd=copy, code=1).stdout
+    train = copy / "src/churn/models/train.py"
+    train.unlink()
+    (found,) = results(copy)["trained-code"].problems[1:]
+    assert found.message == "src/churn/models/train.py was removed since the model was trained"
 
 
 @pytest.fixture(scope="module")

@@ -146,15 +146,19 @@ def _adapt(
     files[PurePosixPath(".python-version")] = File(f"{python}\n".encode())
     readme = PurePosixPath("README.md")
     if readme in files:
-        files[readme] = File(_readme(files[readme].content, stood, description, python))
+        files[readme] = File(_readme(files[readme].content, stood, description or stood, python))
 
 
 def _readme(content: bytes, stood: str, description: str, python: str) -> bytes:
-    """Put the project's description into a README, if the template's has a line to itself."""
+    """Put the project's description into a README, if the template's has a line to itself.
+
+    The README of a template that extends the default one has that one's description.
+    """
+    default = pyproject.parse((template_dir() / str(PYPROJECT)).read_bytes()).description
     lines = content.splitlines(keepends=True)
-    for n, line in enumerate(lines if stood and description else []):
-        if line.strip() == stood.encode():
-            lines[n] = line.replace(stood.encode(), description.encode())
+    for n, line in enumerate(lines if description else []):
+        if (said := line.strip()) and said.decode(errors="replace") in (stood, default):
+            lines[n] = line.replace(said, description.encode())
     newer = f"Python {python} or newer"
     return re.sub(rb"Python 3\.\d+ or newer", newer.encode(), b"".join(lines))
 
