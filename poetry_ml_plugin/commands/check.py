@@ -9,8 +9,11 @@ from functools import partial
 from cleo.helpers import option
 
 from poetry_ml_plugin import deploy
+from poetry_ml_plugin.adopt import record
 from poetry_ml_plugin.audit import checks
 from poetry_ml_plugin.audit.checks import Result
+from poetry_ml_plugin.audit.facts import ProjectFacts
+from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.build import contents
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.deploy import readiness
@@ -69,6 +72,7 @@ def every_check() -> list[checks.Check]:
     """List every check: the audit's own, the build's, and one for each deploy target."""
     return [
         *checks.CHECKS,
+        checks.Check("adopted", "artifacts of an adopted model match the manifest", _of_adopted),
         contents.CHECK,
         *(
             checks.Check(
@@ -77,6 +81,10 @@ def every_check() -> list[checks.Check]:
             for name, target in deploy.targets().items()
         ),
     ]
+
+
+def _of_adopted(facts: ProjectFacts) -> list[Problem]:
+    return [Problem(message, hint) for message, hint in record.problems(facts.project)]
 
 
 def _data(results: Iterable[Result]) -> list[dict[str, object]]:

@@ -61,6 +61,10 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
         if not self._agreed():
             self.line("Nothing was changed.")
             return 1
+        if todo.renews:
+            plan.apply(todo)
+            self.line(f"Recorded the artifacts of {escape(str(todo.model))} in the manifest.")
+            return 0
         return self._apply(todo)
 
     def _agreed(self) -> bool:
