@@ -244,9 +244,9 @@ def test_a_table_goes_with_no_other_template(tmp_path: Path) -> None:
 
 def test_json_lines_have_their_keys_for_columns(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    path.write_text('{"a": 1}\n' * 2_000 + '{"late": 2}\n')
-    assert from_data.columns(path) == ["a"]
-    assert from_data.columns(path, "late") == ["a", "late"]
+    path.write_text('{"a": 1, "b": 2}\n' * 2_000 + '{"late": 2}\n')
+    assert from_data.columns(path) == ["a", "b"]
+    assert from_data.columns(path, "late") == ["a", "b", "late"]
 
 
 PYPROJECT = """\
