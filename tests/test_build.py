@@ -132,7 +132,11 @@ def test_a_clean_environment_needs_the_wheel_only(
     ("command", "damage", "said"),
     [
         ("build", lambda file: file.unlink(), "there is no trained model"),
-        ("publish --build --dry-run", lambda file: file.write_text("[]"), "is no manifest"),
+        (
+            "publish --build --dry-run",
+            lambda file: file.write_text("[]"),
+            "is not a valid manifest",
+        ),
         (
             "publish --dry-run",
             lambda file: file.with_name("model.onnx").write_bytes(b""),

@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import urllib.request
 import threading
 import time
 import webbrowser
@@ -23,6 +22,7 @@ from typing import Any
 
 import heroku_schema
 import pytest
+import requests
 from cleo.io.inputs.argv_input import ArgvInput
 from cleo.io.outputs.buffered_output import BufferedOutput
 from conftest import REPOSITORY, ROWS, Churn, poetry, run
@@ -122,7 +122,7 @@ class Time:
 
 def an_api(fake: FakeHeroku, time: Time | None = None) -> HerokuAPI:
     time = time or Time()
-    return HerokuAPI(Secret(KEY, "a test"), fake.api, sleep=time.sleep, clock=time.clock)
+    return HerokuAPI(Secret(KEY, "a test"), fake.api, sleep=time.sleep)
 
 
 def deploy(fake: FakeHeroku, root: Path, paper: Paper | None = None, **options: Any) -> str:
@@ -208,12 +208,8 @@ def test_a_deploy_ends_with_the_prediction_of_the_model_here(
     (dyno,) = app.dynos
     assert dyno.state == "up"
     url = f"{deployed.fake.outside}/router/churn-test"
-    request = urllib.request.Request(
-        f"{url}/predict", f'{{"data": {ROWS}}}'.encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        there = json.load(response)["predictions"]
-    assert there == json.loads(churn.verb("predict", ROWS).stdout)
+    there = requests.post(f"{url}/predict", json={"data": json.loads(ROWS)}, timeout=60).json()
+    assert there["predictions"] == json.loads(churn.verb("predict", ROWS).stdout)
     (slug,) = app.slugs.values()
     (packages,) = slug.bin.parent.glob("lib/*/site-packages")
     assert (packages / "falcon").exists()
@@ -562,7 +558,7 @@ def test_what_is_safe_is_repeated_as_asked_and_what_is_not_is_not(fake: FakeHero
         (402, "verification_required", "payment method"),
         (403, "forbidden", "not allowed to do that"),
         (404, "not_found", "Not found on Heroku"),
-        (409, "conflict", "under way"),
+        (409, "conflict", "in progress"),
         (422, "invalid_params", "rejected the request"),
         (429, "rate_limit", "Try again in 900 seconds"),
         (500, "internal", "internal error"),
@@ -583,7 +579,7 @@ def test_each_refusal_is_one_clear_sentence(
 
 def test_a_host_that_is_not_there_is_one_sentence(mine: Path, fake: FakeHeroku) -> None:
     time = Time()
-    api = HerokuAPI(Secret(KEY, "x"), "http://127.0.0.1:1", sleep=time.sleep, clock=time.clock)
+    api = HerokuAPI(Secret(KEY, "x"), "http://127.0.0.1:1", sleep=time.sleep)
     with pytest.raises(MLError, match="cannot be reached") as error:
         api.get("/account")
     assert KEY not in repr(error.getrepr(showlocals=True))
@@ -652,8 +648,8 @@ def test_everything_that_is_wrong_is_said_at_once_and_before_any_call(
     done = command(fake, "churn-test", "--size", "huge", cwd=mine, code=1)
     for said in (
         "poetry.lock does not match pyproject.toml",
-        "requirements.txt conflicts poetry.lock",
-        "runtime.txt contradicts poetry.lock",
+        "requirements.txt conflicts with poetry.lock",
+        "runtime.txt conflicts with poetry.lock",
         "the service needs falcon, which is not a runtime dependency",
         "falkon is installed from",
         "model.onnx is a git-LFS pointer",
@@ -699,7 +695,7 @@ def test_what_is_missing_is_added_and_what_does_not_belong_is_left(
         file.write('\n[tool.poetry.requires-plugins]\npoetry-plugin-not-there = "*"\n')
     done = command(fake, "--dry-run", cwd=mine)
     assert "requires-plugins is removed" in done.stdout
-    assert "Procfile is not there" in done.stdout
+    assert "Procfile is missing" in done.stdout
     assert fake.seen == []
     assert ".env, " in done.stdout
     deploy(fake, mine)

@@ -14,6 +14,7 @@ import pytest
 from conftest import ROWS, Churn, poetry, run
 
 from poetry_ml_plugin.host import platforms
+from poetry_ml_plugin.project import pyproject
 
 BARE = ("--no-install", "--no-git")
 GIT_FREE = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
@@ -41,7 +42,10 @@ def test_a_project_asks_for_the_python_that_it_was_made_with(churn: Churn) -> No
     ask = "import sys; print('%d.%d' % sys.version_info[:2])"
     version = run(churn.python, "-c", ask, cwd=churn.root).stdout.strip()
     assert (churn.root / ".python-version").read_text() == f"{version}\n"
-    assert f'requires-python = ">={version}"' in (churn.root / "pyproject.toml").read_text()
+    assert (
+        f'requires-python = "{pyproject.requires_python(version)}"'
+        in (churn.root / "pyproject.toml").read_text()
+    )
 
 
 def test_new_predicts_from_python_as_from_the_command_line(churn: Churn) -> None:

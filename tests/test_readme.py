@@ -32,7 +32,9 @@ def test_both_readmes_word_for_word(tmp_path: Path) -> None:
     assert "poetry run churn train" in theirs
     follow(theirs, tmp_path / "churn")
     python = tmp_path / "churn/build/env/bin/python"
-    assert run(python, "-m", "churn", "verify", cwd=tmp_path).stdout.startswith("1 artifacts")
+    assert run(python, "-m", "churn", "verify", cwd=tmp_path).stdout.startswith(
+        "Verified 1 artifact"
+    )
     said = run("poetry", "run", "pytest", "-q", "-rs", cwd=tmp_path / "churn").stdout
     assert "skipped" not in said  # the notebook's group is installed by now
 

@@ -240,6 +240,19 @@ def test_what_cannot_be_served_is_refused_at_the_start_in_one_sentence(
 # Names, and what is said of faults.
 
 
+def price(data: Person) -> float:
+    return float(data.age)
+
+
+def test_rows_may_be_one_object_in_json() -> None:
+    model = Asked(price)
+    assert model.ask('{"data": {"age": 3.0}}') == 3.0
+    assert model.refusal('{"data": {"age": "x", "b": 1}}') == (
+        'b: unknown field; age: "x" is not a whole number'
+    )
+    assert "no table: send them as JSON" in model.refusal("age\n3\n", CSV)
+
+
 class Color(enum.Enum):
     RED = "red"
     GREEN = "green"
@@ -334,7 +347,8 @@ def test_ten_faults_are_named_at_once() -> None:
     said = model.refusal('[{"fixed acidity": "x", "wineColor": 1, "cellar": 2}, {}, {"a": 1}]')
     assert said.count(";") == 5
     many = model.refusal(json.dumps([dict.fromkeys("abcdefghi", 1)] * 2))
-    assert many.count(";") == 9
+    assert many.count(";") == 10
+    assert many.endswith("; and more")
 
 
 # Answers.

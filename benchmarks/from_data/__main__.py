@@ -103,7 +103,12 @@ def with_poetry(table: Table, path: Path, root: Path, python: str) -> tuple[Any,
 
 
 def run(command: list[str], cwd: Path) -> Any:
-    env = {**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": "src",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 

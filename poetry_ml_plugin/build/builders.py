@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
-import struct
 import zipfile
 import zlib
 from base64 import urlsafe_b64encode
@@ -25,11 +24,13 @@ from poetry.core.masonry.builders.sdist import SdistBuilder
 from poetry.core.masonry.builders.wheel import WheelBuilder
 from poetry.core.masonry.utils.helpers import distribution_name, normalize_file_permissions
 
+from poetry_ml_plugin.host.gzip_stream import BEST, Gzip
+
 LARGE = 8 << 20  # bytes
 PIECE = 1 << 20
 SAMPLES = 32  # of 64 KiB at most
 WORTH = 0.9  # of its size: what a file has to shrink to for it to be compressed
-FAST, BEST = 1, 9
+FAST = 1
 
 # What the methods that are replaced here read like in poetry-core 2.1.1 to 2.5.0. Where they read
 # otherwise, nothing is replaced before somebody has looked.
@@ -144,34 +145,6 @@ class Sdist(SdistBuilder):
         gzip.close()
 
 
-class Gzip:
-    """Writes one gzip stream, whose level of compression may change on the way."""
-
-    def __init__(self, file: IO[bytes], mtime: int) -> None:
-        self._file, self._size, self._crc = file, 0, 0
-        self._level, self._deflate = BEST, _deflate(BEST)
-        file.write(struct.pack("<4sLBB", b"\x1f\x8b\x08\0", mtime, 2, 255))
-
-    def use(self, level: int) -> None:
-        """Change the level from here on."""
-        if level != self._level:
-            self._file.write(self._deflate.flush(zlib.Z_SYNC_FLUSH))  # ends with a whole byte
-            self._level, self._deflate = level, _deflate(level)
-
-    def write(self, data: bytes) -> int:
-        self._size += len(data)
-        self._crc = zlib.crc32(data, self._crc)
-        self._file.write(self._deflate.compress(data))
-        return len(data)
-
-    def tell(self) -> int:
-        return self._size
-
-    def close(self) -> None:
-        self._file.write(self._deflate.flush())
-        self._file.write(struct.pack("<LL", self._crc, self._size & 0xFFFFFFFF))
-
-
 def level_for(path: Path) -> int:
     """Choose the compression level of a large file: 0 if samples of it hardly shrink."""
     size, sample = path.stat().st_size, b""
@@ -180,7 +153,3 @@ def level_for(path: Path) -> int:
             file.seek(n * size // SAMPLES)
             sample += file.read(min(1 << 16, size // SAMPLES))  # no part twice: that would shrink
     return FAST if len(zlib.compress(sample, FAST)) < WORTH * len(sample) else 0
-
-
-def _deflate(level: int) -> Any:
-    return zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)

@@ -7,13 +7,14 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from cleo.helpers import argument, option
 
 from poetry_ml_plugin import deploy
 from poetry_ml_plugin.commands.base.command import escape
-from poetry_ml_plugin.commands.base.screen import Screen
+from poetry_ml_plugin.commands.base.steps import Steps
 from poetry_ml_plugin.deploy import memory
 from poetry_ml_plugin.deploy.heroku import preflight
 from poetry_ml_plugin.deploy.heroku.app import CLI
@@ -54,6 +55,7 @@ class Deploy(HerokuCommand):
         option("region", None, "Region of a new app, like eu.", flag=False),
         option("team", None, "Team that owns the new app.", flag=False),
         option("dry-run", None, "Show what would be sent, and stop."),
+        option("strict", None, "Refuse code that changed since the model was trained."),
         option("force", None, "Deploy again although the files have not changed."),
     ]
     help = f"""\
@@ -69,10 +71,12 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
 
     def work(self) -> int:
         project = pyproject.find(self.folder)
+        if self.option("strict"):
+            project = replace(project, strict=True)
         options = self._options(project)
-        screen = Screen(self.io)
+        steps = Steps(self.io)
         with tempfile.TemporaryFile() as file:
-            with screen.step("Check and pack") as done:
+            with steps.step("Check and pack") as done:
                 ready = preflight.prepare(project, options.size, cast("BinaryIO", file))
                 done(_summary(ready))
             for note in ready.notes:
@@ -87,9 +91,7 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
                 ready.smoke_test.prediction,
                 _service_key(project.package.upper(), options.env),
             )
-            url = Deployment(self.api(), screen, options, source).run(
-                self._remember(project, screen)
-            )
+            url = Deployment(self.api(), steps, options, source).run(self._remember(project, steps))
         self.line("")
         self.line(f"  <c1>{escape(url)}</c1>")
         return 0
@@ -114,11 +116,11 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
             force=self.option("force"),
         )
 
-    def _remember(self, project: Project, screen: Screen) -> Callable[[str], None]:
+    def _remember(self, project: Project, steps: Steps) -> Callable[[str], None]:
         def remember(app: str) -> None:
             if not self.remembered():  # else another app is for this one time
                 memory.remember(project, TARGET, {"app": app})
-                screen.line(f"Saved the app's name {app} in pyproject.toml.")
+                steps.line(f"Saved the app's name {app} in pyproject.toml.")
 
         return remember
 

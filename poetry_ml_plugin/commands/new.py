@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from itertools import dropwhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cleo.helpers import argument, option
 
@@ -85,8 +85,8 @@ and trained on it. The table stays out of git unless you say so.
             done = steps.run([Step("Write the project", write)])
             if done or (steps.interrupted and (target / "pyproject.toml").exists()):
                 if data:
-                    return self._learn(project, steps, data)
-                return self._bring_up(project, steps, template)
+                    return self._learn(project, steps, data, files)
+                return self._bring_up(project, steps, template, files)
         return steps.exit_code
 
     def _data(self, into: bool) -> Data | None:
@@ -95,9 +95,11 @@ and trained on it. The table stays out of git unless you say so.
             raise MLError(f"--data has a template of its own, and goes with no {other}.")
         return own_data.given(self)
 
-    def _learn(self, project: Project, steps: Steps, data: Data) -> int:
+    def _learn(
+        self, project: Project, steps: Steps, data: Data, files: Iterable[PurePosixPath]
+    ) -> int:
         """Bring up a project about the user's table: all of it or, on any failure, nothing."""
-        start, commit = first_run.repository_steps(project)
+        start, commit = first_run.repository_steps(project, [str(path) for path in files])
         own_repository = not self.option("no-git") and steps.run([start])
         install, train = not self.option("no-install"), not self.option("no-train")
         if install:
@@ -118,9 +120,11 @@ and trained on it. The table stays out of git unless you say so.
         self._say("Next:", [*go, *following])
         return 0
 
-    def _bring_up(self, project: Project, steps: Steps, template: Template) -> int:
+    def _bring_up(
+        self, project: Project, steps: Steps, template: Template, files: Iterable[PurePosixPath]
+    ) -> int:
         install, train = not self.option("no-install"), not self.option("no-train")
-        start, commit = first_run.repository_steps(project)
+        start, commit = first_run.repository_steps(project, [str(path) for path in files])
         own_repository = not self.option("no-git") and steps.run([start])
         trusted = not install or agree(self, template)
         if install and trusted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import shlex
@@ -16,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+
+from filelock import FileLock, Timeout
 
 WINDOWS = sys.platform == "win32"
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # not all are on every system
@@ -65,46 +66,33 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def held(lock: Path, windows: bool = WINDOWS) -> Iterator[bool]:
+def held(path: Path) -> Iterator[bool]:
     """Try to take a lock file; yield whether that worked. The lock ends with the process."""
-    descriptor = _take_file(lock) if windows else _take_lock(lock)
+    lock = FileLock(path, timeout=0)
+    ours = _take(lock, path)
     try:
-        yield descriptor is not None
+        yield ours
     finally:
-        if descriptor is not None:
+        if ours:
             with uninterrupted():
-                if not windows:
-                    lock.unlink(missing_ok=True)  # before the hold ends, or it could be another's
-                os.close(descriptor)
-                if windows:
-                    lock.unlink(missing_ok=True)
+                if not WINDOWS:
+                    path.unlink(missing_ok=True)  # before the lock ends, or it could be another's
+                lock.release()
+                if WINDOWS:
+                    path.unlink(missing_ok=True)
 
 
-def _take_file(lock: Path) -> int | None:
-    """Windows removes such a file as its process ends: where it is, a process is."""
-    with suppress(FileExistsError, PermissionError):
-        return os.open(lock, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_TEMPORARY", 0))
-    return None
-
-
-def _take_lock(lock: Path) -> int | None:
-    import fcntl
-
-    while True:
-        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                os.close(descriptor)
-                raise
-        with suppress(FileNotFoundError):  # another process had it, and has removed it since
-            if os.path.samestat(os.fstat(descriptor), lock.stat()):
-                return descriptor
-        os.close(descriptor)
+def _take(lock: FileLock, path: Path) -> bool:
+    try:
+        lock.acquire()
+        while not path.exists():  # another process had it, and has removed it since
+            lock.release()
+            lock.acquire()
+    except Timeout:
+        return False
+    except NotImplementedError:  # a file system without locks
+        return True
+    return True
 
 
 def put_folder(

@@ -75,13 +75,13 @@ def _fetch(word: str) -> Template:
             "and may end with @ and a branch, a tag or a commit."
         )
     env = {"GIT_ALLOW_PROTOCOL": PROTOCOLS, "GIT_TERMINAL_PROMPT": "0"}
-    safe = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.autocrlf=false"]
+    plain = ["-c", "core.autocrlf=false"]
     with tempfile.TemporaryDirectory(prefix="poetry-ml-") as folder:
         clone = ["clone", "--quiet", "--no-checkout", "--template=", "--", found["url"], folder]
-        git.ask(Path.home(), *safe, *clone, timeout=600, env=env)
+        git.ask(Path.home(), *plain, *clone, timeout=600, env=env)
         commit = _commit(Path(folder), found["ref"] or "HEAD")
         if commit:
-            git.ask(Path(folder), *safe, "checkout", "--quiet", "--detach", commit, env=env)
+            git.ask(Path(folder), *plain, "checkout", "--quiet", "--detach", commit, env=env)
             return _foreign(Path(folder), word, commit)
     raise MLError(f'{found["url"]} has no branch, tag or commit "{found["ref"]}".')
 

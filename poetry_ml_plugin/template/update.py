@@ -54,6 +54,11 @@ def remember(files: Mapping[PurePosixPath, File]) -> dict[PurePosixPath, File]:
     return {**files, BASE: File(_pack(files))}
 
 
+def recall(root: Path) -> dict[PurePosixPath, File]:
+    """Read the files of a project as its template had them last. Raises MLError where that is not known."""
+    return _unpack(_read(root), root)
+
+
 def plan(root: Path, source: str | None = None) -> Update:
     """Render the project's template anew, for the names that it was made with.
 
@@ -93,8 +98,10 @@ def _render_like(
     try:
         own = pyproject.parse(base[PYPROJECT].content)
         names = Names(own.name, own.settings["package"])
+        if not (isinstance(names.package, str) and names.package.isidentifier()):
+            raise ValueError(f"{names.package!r} is not a package")
         python = base[PurePosixPath(".python-version")].content.decode().strip()
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise MLError(f"{root / BASE} cannot be used: {error}. {_MEND}") from error
     python = max(python, pyproject.LOWEST, key=Version)
     files = render.plan(names, python, own.description, template)
@@ -106,7 +113,7 @@ def _render_like(
 
 
 def _version(files: Mapping[PurePosixPath, File]) -> str:
-    return str(pyproject.parse(files[PYPROJECT].content).settings["template-version"])
+    return str(pyproject.parse(files[PYPROJECT].content).settings.get("template-version", ""))
 
 
 def _is_older(version: str, other: str) -> bool:
@@ -177,18 +184,30 @@ def _pack(files: Mapping[PurePosixPath, File]) -> bytes:
 
 
 def _unpack(packed: bytes, root: Path) -> dict[PurePosixPath, File]:
+    """Unpack a base as a stranger may have made it: nothing but plain files of its own folder."""
     try:
         content = zlib.decompressobj(wbits=31).decompress(packed, LARGEST)
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            return {
+            files = {
                 PurePosixPath(entry.name): File(_content(archive, entry), bool(entry.mode & 0o100))
                 for entry in archive
-                if entry.isreg()
+                if not entry.isdir()
             }
-    except (tarfile.TarError, zlib.error, EOFError) as error:
+        if PYPROJECT not in files:
+            raise ValueError(f"it has no {PYPROJECT}")
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError) as error:
         raise MLError(f"{root / BASE} cannot be unpacked: {error}. {_MEND}") from error
+    return files
 
 
 def _content(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
+    path = PurePosixPath(entry.name)
+    if path.is_absolute() or ".." in path.parts or ".git" in path.parts or "\\" in entry.name:
+        raise ValueError(f"{entry.name!r} in it is outside the project")
+    if not entry.isreg() or entry.issparse() or entry.size > LARGEST:
+        raise ValueError(f"{entry.name!r} in it is not a plain file")
     file = archive.extractfile(entry)
-    return file.read() if file else b""
+    content = file.read() if file else b""
+    if len(content) != entry.size:
+        raise ValueError(f"{entry.name!r} in it is cut short")
+    return content

@@ -1,11 +1,15 @@
-"""Display of steps and their times."""
+"""Display of steps: what is under way, how far it is, and how long it took."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from cleo.ui.progress_bar import ProgressBar
 
 from poetry_ml_plugin.commands.base.command import escape
 from poetry_ml_plugin.errors import MLError
@@ -16,14 +20,19 @@ if TYPE_CHECKING:
 
 WIDTH = 24  # of the titles
 INTERRUPTED = 130
+CLEAR = "\r\x1b[2K"
 
 
 class Steps:
-    """A sequence of steps, which ends with the first failure."""
+    """Steps with their times. Off a terminal, nothing is drawn over."""
 
-    def __init__(self, io: IO) -> None:
+    def __init__(self, io: IO, clock: Callable[[], float] = time.monotonic) -> None:
         self._io = io
-        self._signs = signs(sys.stdout.encoding)
+        self._clock = clock
+        self._terminal = io.output.is_decorated()
+        self._done, self._busy = signs(sys.stdout.encoding)
+        self._title = ""
+        self._bar: ProgressBar | None = None
         self.exit_code = 0
         self.interrupted = False
         self.resume: list[str] = []
@@ -46,47 +55,77 @@ class Steps:
                 return False
         return True
 
-    def _run(self, step: Step) -> bool:
-        start = time.monotonic()
-        self._begin(step.title)
+    @contextmanager
+    def step(self, title: str) -> Iterator[Callable[[str], None]]:
+        """Show that something is under way. The last that the function is given is shown at its end."""
+        start, said = self._clock(), [""]
+        self._begin(title)
         try:
-            summary = step.run(lambda line: self._tell(step.title, line))
+            yield said.append
         except Skipped as reason:
-            self._end(f"<comment>-</comment> {step.title:<{WIDTH}} left out: {escape(str(reason))}")
+            self._end(f"<comment>-</comment> {title:<{WIDTH}} left out: {escape(str(reason))}")
+            raise
+        except KeyboardInterrupt:
+            self._end(f"<error>x</error> {title:<{WIDTH}} interrupted")
+            raise
+        except BaseException:
+            self._end(f"<error>x</error> {title:<{WIDTH}} failed")
+            raise
+        seconds = f"{self._clock() - start:.1f} s"
+        summary = escape(_fit(said[-1], 40) if self._terminal else said[-1])
+        self._end(f"<success>{self._done}</success> {title:<{WIDTH}} {seconds:>7}  {summary}")
+
+    def line(self, text: str) -> None:
+        """Print a line that stays."""
+        self._io.write_line(f"{CLEAR if self._terminal else ''}  {escape(text)}")
+        self.tell("")
+
+    def tell(self, text: str) -> None:
+        """Show what the step under way has to say, on a terminal, until the next."""
+        if self._terminal and self._title:
+            quiet = f"<fg=default;options=dark>{escape(_fit(text, 34))}</>"
+            self._io.write(f"{CLEAR}  {self._busy} {self._title:<{WIDTH}} {quiet}")
+        self._io.output.flush()
+
+    def progress(self, done: int, total: int) -> None:
+        """Show how far the step under way is, on a terminal."""
+        if not self._terminal:
+            return
+        if self._bar is None:
+            self._io.write(CLEAR)
+            self._bar = ProgressBar(self._io.output, total)
+            self._bar.set_format(f"  {self._busy} {self._title:<{WIDTH}} [%bar%] %percent:3s% %")
+            self._bar.start()
+        self._bar.set_progress(done)
+
+    def _run(self, step: Step) -> bool:
+        try:
+            with self.step(step.title) as done:
+                done(step.run(self.tell))
+        except Skipped:
             return False
         except MLError as error:
-            self._end(f"<error>x</error> {step.title:<{WIDTH}} failed")
             self._io.write_error_line(f"<error>{escape(str(error))}</error>")
             self.exit_code = 1
             return False
         except KeyboardInterrupt as signal:
-            self._end(f"<error>x</error> {step.title:<{WIDTH}} interrupted")
             self.exit_code = getattr(signal, "exit_code", INTERRUPTED)
             self.interrupted = True
             return False
-        seconds = f"{time.monotonic() - start:.1f} s"
-        self._end(
-            f"<success>{self._signs[0]}</success> {step.title:<{WIDTH}} {seconds:>7}  {escape(_fit(summary, 40))}"
-        )
         return True
 
     def _begin(self, title: str) -> None:
-        if self._io.output.is_decorated():
-            self._io.write(f"  {self._signs[1]} {title}")
+        self._title, self._bar = title, None
+        if self._terminal:
+            self._io.write(f"  {self._busy} {title}")
         else:
-            self._io.write_line(f"  {title} {self._signs[1]}")
+            self._io.write_line(f"  {title} {self._busy}")
         self._io.output.flush()
 
-    def _tell(self, title: str, line: str) -> None:
-        if self._io.output.is_decorated():
-            self._io.write(
-                f"\r\x1b[2K  {self._signs[1]} {title:<{WIDTH}} <fg=default;options=dark>{escape(_fit(line, 34))}</>"
-            )
-            self._io.output.flush()
-
     def _end(self, line: str) -> None:
-        clear = "\r\x1b[2K" if self._io.output.is_decorated() else ""
-        self._io.write_line(f"{clear}  {line.rstrip()}")
+        self._title, self._bar = "", None
+        self._io.write_line(f"{CLEAR if self._terminal else ''}  {line.rstrip()}")
+        self._io.output.flush()
 
 
 def signs(encoding: str | None) -> tuple[str, str]:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError, ReadTimeoutError
+from urllib3.util import Retry
 
 from poetry_ml_plugin.deploy.heroku.key import KeyAuth, Secret
 from poetry_ml_plugin.errors import MLError
+
+if TYPE_CHECKING:
+    from urllib3.connectionpool import ConnectionPool
+    from urllib3.response import BaseHTTPResponse
 
 Body = dict[str, Any] | None
 
 TIMEOUT = (10, 60)  # seconds to connect, and between two bytes
 UPLOAD_TIMEOUT = (10, 600)
-PATIENCE = 300  # seconds to wait in all for a call that is put off
+PATIENCE = 300  # the longest wait, in seconds, for a call that is put off
 ATTEMPTS = 5
-REPEATABLE = ("GET", "PUT", "PATCH", "DELETE")
+IDEMPOTENT = frozenset(["GET", "PUT", "PATCH", "DELETE"])
 BUSY = 429
 
 MEANING = {
@@ -49,16 +56,14 @@ class HerokuAPI:
         self,
         key: Secret,
         base: str,
-        session: requests.Session | None = None,
         sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._key = key
         self._base = base
-        self._session = session or requests.Session()
-        self._session.auth = KeyAuth(key, base)
-        self._sleep = sleep
-        self._clock = clock
+        auth = KeyAuth(key, base)
+        self._session = _session(auth, Retry(0))  # for what is polled anyway
+        self._once = _session(auth, Repeat(IDEMPOTENT, sleep))
+        self._repeating = _session(auth, Repeat({*IDEMPOTENT, "POST"}, sleep))
 
     def get(self, path: str, span: str = "") -> Any:
         """Fetch a path; of a list, the part that `span` names, as `version ..; max=5`."""
@@ -84,11 +89,11 @@ class HerokuAPI:
             # The address is signed for an empty content type.
             headers = {"Content-Type": "", "Accept": "*/*"}
             body = _Told(file, size, tell)
-            return self._session.put(
+            return self._once.put(
                 url, body, headers=headers, timeout=UPLOAD_TIMEOUT, allow_redirects=False
             )
 
-        response = self._persist(send, "the upload", True)
+        response = self._answer(send, "the upload")
         if response.status_code // 100 != 2:  # a redirection has not taken it either
             raise MLError(
                 f"The upload failed with status {response.status_code}. Run the deploy again."
@@ -137,8 +142,10 @@ class HerokuAPI:
     ) -> Any:
         accept = {"Accept": "application/vnd.heroku+json; version=3", **(headers or {})}
 
+        session = self._repeating if repeatable else self._once
+
         def send() -> requests.Response:
-            return self._session.request(
+            return session.request(
                 method,
                 self._base + path,
                 json=body,
@@ -147,7 +154,7 @@ class HerokuAPI:
                 allow_redirects=False,
             )
 
-        response = self._persist(send, f"{method} {path}", repeatable or method in REPEATABLE)
+        response = self._answer(send, f"{method} {path}")
         if not response.ok:
             raise self._error(response)
         try:
@@ -155,31 +162,15 @@ class HerokuAPI:
         except ValueError as error:
             raise MLError(f"{self._base} does not answer as Heroku's API does.") from error
 
-    def _persist(
-        self, send: Callable[[], requests.Response], what: str, repeatable: bool
-    ) -> requests.Response:
-        """Send until it is answered. What may have been done already is not sent again."""
-        deadline = self._clock() + PATIENCE
-        for attempt in range(ATTEMPTS):
-            pause = float(2**attempt)
-            last = attempt == ATTEMPTS - 1
-            try:
-                response = send()
-            except (requests.ConnectionError, requests.Timeout) as error:
-                # Not to have connected at all is always safe.
-                if last or not (repeatable or isinstance(error, requests.ConnectTimeout)):
-                    raise MLError(_unreachable(self._base, what, error)) from None
-            except requests.RequestException as error:
-                raise MLError(_unreachable(self._base, what, error)) from None
-            else:
-                status = response.status_code
-                if last or not (status == BUSY or (status >= 500 and repeatable)):
-                    return response
-                pause = _retry_after(response) or pause
-                if self._clock() + pause > deadline:
-                    return response
-            self._sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+    def _answer(self, send: Callable[[], requests.Response], what: str) -> requests.Response:
+        try:
+            return send()
+        except requests.RequestException as error:
+            # The error's own words can hold an address with a signature in it.
+            how = "did not answer in time" if _is_timeout(error) else "cannot be reached"
+            raise MLError(
+                f"{self._base} {how} ({what}). Check your network, then run the command again."
+            ) from None
 
     def _error(self, response: requests.Response) -> HerokuError:
         try:
@@ -196,6 +187,48 @@ class HerokuAPI:
         return HerokuError(sentence, response.status_code, name)
 
 
+class Repeat(Retry):
+    """The retries of calls: what may have been done already is not sent again.
+
+    Not to have connected at all is always safe, and so is a call that Heroku puts off.
+    """
+
+    def __init__(
+        self,
+        safe: Collection[str] = IDEMPOTENT,
+        sleep: Callable[[float], None] = time.sleep,
+        **options: Any,
+    ) -> None:
+        defaults = {"total": ATTEMPTS - 1, "backoff_factor": 1, "raise_on_status": False}
+        super().__init__(**{**defaults, "allowed_methods": safe, **options})
+        self._sleep = sleep
+
+    def new(self, **options: Any) -> Self:
+        made = super().new(**options)
+        made._sleep = self._sleep
+        return made
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        safe = status_code >= 500 and method.upper() in (self.allowed_methods or ())
+        return bool(self.total) and (status_code == BUSY or safe)
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        *others: Any,
+        **options: Any,
+    ) -> Self:
+        if response is not None and (self.get_retry_after(response) or 0) > PATIENCE:
+            raise MaxRetryError(cast("ConnectionPool", None), url or "")  # it is answered instead
+        return super().increment(method, url, response, *others, **options)
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+        asked = self.get_retry_after(response) if response is not None else None
+        self._sleep(asked or self.get_backoff_time())
+
+
 class _Told:
     """A file that tells how much of it was read."""
 
@@ -205,10 +238,29 @@ class _Told:
     def __len__(self) -> int:
         return self._size
 
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, place: int) -> int:
+        return self._file.seek(place)
+
     def read(self, size: int = -1) -> bytes:
         part = self._file.read(size)
         self._tell(self._file.tell())
         return part
+
+
+def _session(auth: KeyAuth, retries: Retry) -> requests.Session:
+    session = requests.Session()
+    session.auth = auth
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retries))
+    return session
+
+
+def _is_timeout(error: requests.RequestException) -> bool:
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.Timeout) or isinstance(reason, ReadTimeoutError)
 
 
 def _retry_after(response: requests.Response) -> float | None:
@@ -220,9 +272,3 @@ def _retry_after(response: requests.Response) -> float | None:
         return max(email.utils.parsedate_to_datetime(said).timestamp() - time.time(), 0)
     except (TypeError, ValueError):
         return None
-
-
-def _unreachable(base: str, what: str, error: requests.RequestException) -> str:
-    # The error's own words can hold an address with a signature in it.
-    how = "did not answer in time" if isinstance(error, requests.Timeout) else "cannot be reached"
-    return f"{base} {how} ({what}). Check your network, then run the command again."

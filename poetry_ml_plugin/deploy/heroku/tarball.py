@@ -12,9 +12,11 @@ from typing import BinaryIO
 
 from poetry_ml_plugin.deploy.heroku.bundle import Bundle, Member
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host.gzip_stream import Gzip
 
 MTIME = 315_532_800  # 1980-01-01, the first that a zip file made from these can hold
 CHUNK = 1 << 20
+LEVEL = 6  # of what shrinks
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,22 @@ class Packed:
 
 def pack(bundle: Bundle, out: BinaryIO) -> Packed:
     """Write a gzipped tarball, holding no more than a chunk of a file in memory."""
-    gzip = _Gzip(out)
+    measured, content = _Measured(out), hashlib.sha256()
+    gzip = Gzip(measured, level=LEVEL)
+    for part in _tar(bundle):
+        content.update(part)  # which does not depend on who compresses it
+        gzip.use(0 if _dense(part) else LEVEL)  # trained weights hardly ever shrink
+        gzip.write(part)
+    gzip.close()
+    return Packed(content.hexdigest(), measured.hash.hexdigest(), measured.size)
+
+
+def _tar(bundle: Bundle) -> Iterator[bytes]:
     for member in bundle.members:
         size = member.size
-        gzip.write(_header(member, size))
-        for content in _rounded(member, size):
-            gzip.write(content)
-    gzip.write(b"\0" * 1024)
-    gzip.close()
-    return Packed(gzip.content.hexdigest(), gzip.hash.hexdigest(), gzip.size)
+        yield _header(member, size)
+        yield from _rounded(member, size)
+    yield b"\0" * 1024
 
 
 def _header(member: Member, size: int) -> bytes:
@@ -59,46 +68,18 @@ def _rounded(member: Member, size: int) -> Iterator[bytes]:
     yield b"\0" * (-size % 512)
 
 
-class _Gzip:
-    """One gzip stream whose incompressible parts are stored as they are, which is ten times as fast.
-
-    Trained weights hardly ever shrink. Each write of a chunk decides anew.
-    """
+class _Measured:
+    """A file that hashes and measures what is written to it."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
-        self._crc = self._length = 0
-        self._level = 6
-        self._deflate = _deflate(self._level)
-        self.content = hashlib.sha256()
-        """Of what went in, which does not depend on who compressed it."""
         self.hash = hashlib.sha256()
         self.size = 0
-        self._emit(b"\x1f\x8b\x08\0\0\0\0\0\0\xff")  # no name, no time: the same every time
 
-    def write(self, part: bytes) -> None:
-        self.content.update(part)
-        self._crc = zlib.crc32(part, self._crc)
-        self._length += len(part)
-        level = 0 if _dense(part) else 6
-        if level != self._level:
-            # End at a whole byte, so that a stream of another level can follow.
-            self._emit(self._deflate.flush(zlib.Z_FULL_FLUSH))
-            self._level, self._deflate = level, _deflate(level)
-        self._emit(self._deflate.compress(part))
-
-    def close(self) -> None:
-        self._emit(self._deflate.flush(zlib.Z_FINISH))
-        self._emit(self._crc.to_bytes(4, "little") + (self._length % 2**32).to_bytes(4, "little"))
-
-    def _emit(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         self.hash.update(data)
         self.size += len(data)
         self._out.write(data)
-
-
-def _deflate(level: int) -> zlib._Compress:
-    return zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
 
 
 def _dense(part: bytes) -> bool:

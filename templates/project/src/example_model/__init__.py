@@ -16,6 +16,7 @@ from ._runtime import (
     formats,
     tables,
     to_columns,
+    to_frame,
     to_rows,
 )
 
@@ -51,5 +52,6 @@ __all__ = [
     "project_dir",
     "tables",
     "to_columns",
+    "to_frame",
     "to_rows",
 ]

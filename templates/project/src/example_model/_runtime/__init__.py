@@ -4,7 +4,7 @@ It knows the project only by the Package that it is given, and imports neither m
 """
 
 from . import formats, tables
-from .columns import Columns, to_columns, to_rows
+from .columns import Columns, to_columns, to_frame, to_rows
 from .config import Config
 from .dialect import Dialect
 from .errors import InvalidRow, ProjectError
@@ -28,5 +28,6 @@ __all__ = [
     "formats",
     "tables",
     "to_columns",
+    "to_frame",
     "to_rows",
 ]

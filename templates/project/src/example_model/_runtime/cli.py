@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from . import evaluation
+from .columns import plain_list
 from .config import Config
 from .errors import InvalidRow, ProjectError
 from .evaluation import Training
@@ -194,9 +195,9 @@ def serve(
     overrides: dict[str, str],
 ) -> None:
     """Serve the model over HTTP as configs/serve.yaml says."""
-    from .server import reloader
-    from .server.supervisor import Supervisor
+    from . import reload as reloader
     from .service import ServeConfig
+    from .serving import serve as run
 
     options = {"host": host, "port": port, "workers": workers}
     chosen = {key: value for key, value in options.items() if value is not None}
@@ -206,10 +207,14 @@ def serve(
 
     if reload:
         configure()
-        command = [sys.executable, *(word for word in sys.orig_argv[1:] if word != "--reload")]
-        reloader.run(command, project.package.folder)
-    Supervisor(project.package, project.model, configure, project.manifest.watch()).run(
-        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C.")
+        reloader.run(project.package.folder)
+    run(
+        project.package,
+        project.model,
+        configure,
+        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C."),
+        project.manifest.watch(),
+        project.manifest.is_data,
     )
 
 
@@ -223,7 +228,8 @@ def verify(project: Project) -> None:
         click.echo(problem, err=True)
     if problems:
         raise ProjectError(f"{len(problems)} problems in {manifest.folder}.")
-    click.echo(f"{len(manifest.read().artifacts)} artifacts are as they were saved.")
+    number = len(manifest.read().artifacts)
+    click.echo(f"Verified {number} artifact{'s' if number != 1 else ''}.")
 
 
 def _read(source: str) -> tuple[bytes, str]:
@@ -242,9 +248,10 @@ def _read(source: str) -> tuple[bytes, str]:
 
 
 def _examples(model: Any) -> tuple[bytes, str]:
-    if not (examples := getattr(model, "examples", None)):
+    examples = getattr(model, "examples", None)
+    if examples is None or not len(examples):
         raise ProjectError("The model has no examples: give it real rows as Model.examples.")
-    return Schema.encode(list(examples)), "application/json"
+    return Schema.encode(plain_list(examples)), "application/json"
 
 
 def _predict(model: Any, body: bytes, kind: str, missing: tuple[str, ...]) -> bytes:

@@ -55,19 +55,21 @@ class Run:
             print(f"Serving the model needs these packages: {', '.join(export.libraries)}.")
         else:
             print(f"The ONNX model predicts the same, within {export.difference:.0e}.")
-        if export.refuses:
-            print(f"It refuses rows without a value for: {', '.join(export.refuses)}.")
+        for fault, names in export.refuses.items():
+            print(f"It refuses rows with a {fault} value in: {', '.join(names)}.")
 
     def judge(self, model: Any, held_out: Table, metrics: Metrics) -> None:
         """Set `metrics` of the model's predictions for held-out rows, and test that rows are independent.
 
         `model` has been made within the run, and so from what the run has saved. `metrics` is given
-        held_out.target and the predictions as columns.
+        held_out.target and the predictions as columns. Raises ProjectError where the model's `predict`
+        gives what its annotations do not allow, or other predictions than `predict_columns`.
         """
-        predicted = evaluation.predict(model, held_out)
-        self.metrics = evaluation.measure(metrics, held_out, predicted)
         from . import independence  # late, for the same reason
 
+        evaluation.check_rows(model, held_out.take(slice(independence.SAMPLE)))
+        predicted = evaluation.predict(model, held_out)
+        self.metrics = evaluation.measure(metrics, held_out, predicted)
         predict = evaluation.of_columns(model)
         self.independent = independence.is_independent(predict, held_out.columns, predicted)
         if not self.independent:
@@ -119,7 +121,12 @@ class Run:
 
     def _git(self, *words: str) -> str | None:
         # A repository that is not the user's own work must not run programs: no hooks, no monitor.
-        safe = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+        settings = (
+            "core.fsmonitor=false",
+            "core.hooksPath=/dev/null",
+            "safe.bareRepository=explicit",
+        )
+        safe = [word for setting in settings for word in ("-c", setting)]
         try:
             done = subprocess.run(
                 ["git", *safe, *words], cwd=self._root, capture_output=True, text=True, check=True
