@@ -105,7 +105,11 @@ def test_numbers_beyond_float64_are_words(path: Path) -> None:
     assert column(path, [2**60 + n % 9 for n in FORTY]).kind == "word"
 
 
-@pytest.mark.parametrize("word", ["", "NA", "N/A", "null", "?", "-", "NaN"])
+@pytest.mark.parametrize(
+    "word",
+    ["", "NA", "N/A", "null", "?", "-", "NaN"],
+    ids=["empty", "NA", "slash", "null", "question", "dash", "NaN"],
+)
 def test_words_for_a_missing_number_are_missing(word: str, path: Path) -> None:
     found = column(path, [word if n % 5 == 0 else n for n in FORTY])
     assert (found.kind, found.missing) == ("int", 8)
@@ -132,7 +136,7 @@ DATES = {
 }
 
 
-@pytest.mark.parametrize("form", DATES)
+@pytest.mark.parametrize("form", DATES, ids=[str(n) for n in range(len(DATES))])
 def test_dates_of_other_forms_are_dates(form: str, path: Path) -> None:
     import datetime
 
@@ -203,6 +207,19 @@ def test_a_column_that_gives_the_target_away_is_warned_of_and_kept(path: Path) -
         ("价格 €", "column"),
         ("__dunder", "dunder"),
         ("???", "column"),
+    ],
+    ids=[
+        "blank",
+        "point",
+        "digit",
+        "keyword",
+        "type",
+        "percent",
+        "camel",
+        "letters",
+        "none",
+        "dunder",
+        "marks",
     ],
 )
 def test_names_are_readable(name: str, field: str) -> None:

@@ -131,8 +131,10 @@ def apply(todo: Plan) -> None:
 
 
 def take_back(todo: Plan, lock: bytes | None) -> None:
-    """Remove what was added, and what came of it; `lock` is poetry.lock as it was."""
+    """Remove what was added, if it was, and what came of it; `lock` is poetry.lock as it was."""
     with platforms.uninterrupted():
+        if (todo.root / PYPROJECT).read_bytes() != todo.after:
+            return
         staging.remove(todo.root / "src" / todo.names.package)
         for name in todo.files:
             (todo.root / name).unlink(missing_ok=True)

@@ -139,8 +139,12 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
             return f"{len(todo.files)} files"
 
         steps = Steps(self.io)
-        if steps.run([Step("Add to the project", write)]) and install:
-            steps.run(from_data.steps(project, data, train))
+        try:
+            if steps.run([Step("Add to the project", write)]) and install:
+                steps.run(from_data.steps(project, data, train))
+        except BaseException:  # a signal between two steps
+            plan.take_back(todo, lock)
+            raise
         if steps.failed:
             plan.take_back(todo, lock)
             self.line_error("The project is as it was.", style="error")
