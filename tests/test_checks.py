@@ -73,7 +73,7 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     ),
     (
         lambda root: (root / "src/churn/models/model.py").unlink(),
-        {"layout": "error", "trained-code": "warning"},
+        {"layout": "error"},
         "src/churn/models/model.py is missing",
     ),
     (smoothing, {"rows": "warning"}, "depends on the other rows of a request"),

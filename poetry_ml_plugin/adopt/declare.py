@@ -8,6 +8,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from poetry.core.constraints.version import parse_constraint
 
+from poetry_ml_plugin.adopt import record
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.project import edit, pyproject, requirements
 from poetry_ml_plugin.project.names import Names
@@ -15,8 +16,10 @@ from poetry_ml_plugin.project.requirements import Dependency
 from poetry_ml_plugin.template import render
 
 BUILD_SYSTEM = {"requires": ["poetry-core (>=2.1,<3)"], "build-backend": "poetry.core.masonry.api"}
-# What an existing model has no need of.
+# What an existing model has no need of: the sample's libraries could contradict its own.
 SAMPLE_DEPENDENCIES = {"numpy", "onnxruntime"}
+SAMPLE_GROUPS = {"train", "boost"}
+SAMPLE_TOOLS = {"ruff"}  # an existing project has tools of its own choice
 OPTIONAL = ("notebook",)  # groups that are installed only when asked for
 
 
@@ -35,8 +38,8 @@ def wish(
         said["tool"]["poetry"] |= {
             "packages": _packages(project, own),
             "include": [
-                _artifacts(own.package),
-                *([_artifacts(model)] if model and _has(project, model) else []),
+                _artifacts(f"src/{own.package}/artifacts"),
+                *([_artifacts(place)] if (place := _of_model(project, model)) else []),
             ],
         }
         said = edit.merged(said, _script(project, own))
@@ -91,12 +94,15 @@ def _packages(project: Existing, own: Names) -> list[dict[str, str]]:
     return [ours]
 
 
-def _artifacts(package: str) -> dict[str, Any]:
-    return {"path": f"src/{package}/artifacts/**/*", "format": ["sdist", "wheel"]}
+def _artifacts(folder: str) -> dict[str, Any]:
+    return {"path": f"{folder}/**/*", "format": ["sdist", "wheel"]}
 
 
-def _has(project: Existing, package: str) -> bool:
-    return not project.toml.is_described and (project.root / "src" / package / "artifacts").is_dir()
+def _of_model(project: Existing, model: str | None) -> str:
+    """Find the folder of an existing model's artifacts, which git may ignore and a build must not."""
+    if model is None or not record.find(project.root, model):
+        return ""
+    return record.folder(project.root, model).relative_to(project.root).as_posix()
 
 
 def _script(project: Existing, own: Names) -> dict[str, Any]:
@@ -113,8 +119,10 @@ def _dependencies(
 ) -> dict[str, list[Dependency]]:
     """List what to add to each group: the template's dependencies, and those of older files."""
     wanted = requirements.by_group(pyproject.describe(render.template_dir(template)))
+    wanted["dev"] = [d for d in wanted["dev"] if d.name not in SAMPLE_TOOLS]
     if model:
-        wanted = {"main": [d for d in wanted["main"] if d.name not in SAMPLE_DEPENDENCIES]}
+        wanted = {group: ds for group, ds in wanted.items() if group not in SAMPLE_GROUPS}
+        wanted["main"] = [d for d in wanted["main"] if d.name not in SAMPLE_DEPENDENCIES]
     if project.toml.is_described and project.pythons.allows_any(
         parse_constraint(f"<{pyproject.LOWEST}")
     ):

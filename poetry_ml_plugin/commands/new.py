@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from itertools import dropwhile
 from pathlib import Path, PurePosixPath
@@ -78,14 +79,14 @@ and trained on it. The table stays out of git unless you say so.
             (scaffold.add if into else scaffold.write)(files, target)
             return f"{len(files)} files"
 
-        steps = Steps(self.io)
-        # A signal may come the moment after all was put in its place.
-        done = steps.run([Step("Write the project", write)])
-        if done or (steps.interrupted and (target / "pyproject.toml").exists()):
-            project = Project(target, own.package)
-            if data:
-                return self._learn(project, steps, data, files)
-            return self._bring_up(project, steps, template, files)
+        steps, project = Steps(self.io), Project(target, own.package)
+        with from_data.whole(project) if data else contextlib.nullcontext():
+            # A signal may come the moment after all was put in its place.
+            done = steps.run([Step("Write the project", write)])
+            if done or (steps.interrupted and (target / "pyproject.toml").exists()):
+                if data:
+                    return self._learn(project, steps, data, files)
+                return self._bring_up(project, steps, template, files)
         return steps.exit_code
 
     def _data(self, into: bool) -> Data | None:

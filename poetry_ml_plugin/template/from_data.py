@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path, PurePosixPath
@@ -156,13 +157,23 @@ def steps(project: Project, data: Data, train: bool) -> list[Step]:
     return [*found, fit(project, data), predict] if train else found
 
 
+@contextmanager
+def whole(project: Project) -> Iterator[None]:
+    """Take the project back if what is done with it meanwhile ends early, however that comes."""
+    try:
+        yield
+    except BaseException:
+        take_back(project)
+        raise
+
+
 def take_back(project: Project) -> None:
     """Remove a project that could not be made whole, and its virtualenv."""
     with platforms.uninterrupted():
         if (project.root / "pyproject.toml").exists():
             remove = poetry.command(project.root, "env", "remove", "--all")
             subprocess.run(remove, cwd=poetry.CWD, capture_output=True, check=False)
-        staging.remove(project.root)
+            staging.remove(project.root)
 
 
 def infer(project: Project, data: Data) -> Step:

@@ -71,7 +71,8 @@ def _report(
 ) -> Iterator[str]:
     trained = {key: record.get(key) for key in ("commit", "created")}
     content = msgspec.json.encode({**evaluated, "trained": trained})
-    path = manifest.package.root / "reports" / "evaluation.json"
+    package = manifest.package
+    path = package.written(package.root / "reports" / "evaluation.json")
     staging.write_whole(path, msgspec.json.format(content) + b"\n")
     yield f"{summary(evaluated['metrics'])}."
     yield "The evaluation is in reports/evaluation.json."
