@@ -3,7 +3,7 @@
 from typing import Any
 
 TEMPLATE = "project"
-SETTINGS: dict[str, str] = {}
+SETTINGS = {"trees": "20"}
 NEEDS = ("pandas", "scikit-learn", "skops")
 
 
