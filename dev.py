@@ -189,8 +189,8 @@ def demo(home: Path, env: dict[str, str]) -> int:
 def compare(python: Path, folder: Path) -> None:
     """Serve the installed wheel, and hold its answer against the one of its Python."""
     ask = (
-        "import msgspec; from churn.models.model import Model, Penguin;"
-        f"rows = msgspec.json.decode('{ROWS}', type=list[Penguin]);"
+        "import msgspec; from churn.models.model import Model; from churn.models.schema import Row;"
+        f"rows = msgspec.json.decode('{ROWS}', type=list[Row]);"
         "print(msgspec.json.encode(Model().predict(rows)).decode())"
     )
     expected = json.loads(output([str(python), "-c", ask], cwd=folder))

@@ -132,7 +132,11 @@ def test_a_clean_environment_needs_the_wheel_only(
     ("command", "damage", "said"),
     [
         ("build", lambda file: file.unlink(), "there is no trained model"),
-        ("publish --build --dry-run", lambda file: file.write_text("[]"), "is no manifest"),
+        (
+            "publish --build --dry-run",
+            lambda file: file.write_text("[]"),
+            "is not a valid manifest",
+        ),
         (
             "publish --dry-run",
             lambda file: file.with_name("model.onnx").write_bytes(b""),
@@ -158,6 +162,7 @@ def test_every_problem_is_named_at_once_with_a_hint(copy: Path, tmp_path: Path) 
     names = ["gone.onnx", "lfs.onnx", "dvc.onnx", "pulled.onnx", "link.onnx", "old.skops"]
     manifest["artifacts"] |= dict.fromkeys(names, entry)
     manifest["artifacts"]["../out.onnx"] = entry
+    manifest["artifacts"]["changed.json"] = entry | {"size": 1}
     manifest["artifacts"]["old.skops"] = entry | {
         "format": "skops",
         "libraries": {"scikit-learn": "0.1"},
@@ -167,7 +172,8 @@ def test_every_problem_is_named_at_once_with_a_hint(copy: Path, tmp_path: Path) 
     shutil.copy(artifacts / "model.onnx", tmp_path / "link.onnx")
     (artifacts / "link.onnx").symlink_to(tmp_path / "link.onnx")
     (artifacts / "model.onnx").write_bytes((artifacts / "model.onnx").read_bytes()[:1000])
-    (artifacts / "classes.json").write_bytes(b"[" + (artifacts / "classes.json").read_bytes())
+    changed = b"[]"
+    (artifacts / "changed.json").write_bytes(changed)
     lfs = f"version https://git-lfs.github.com/spec/v1\noid sha256:{entry['sha256']}\nsize 1\n"
     (artifacts / "lfs.onnx").write_text(lfs)
     (artifacts / "dvc.onnx").write_text("outs:\n- md5: 0123\n  path: dvc.onnx\n")
@@ -182,7 +188,7 @@ def test_every_problem_is_named_at_once_with_a_hint(copy: Path, tmp_path: Path) 
         "gone.onnx is missing. Run",
         'pulled.onnx is missing. Run "dvc pull"',
         "model.onnx is truncated: 1,000 of",
-        "classes.json differs from its manifest. Run",
+        "changed.json differs from its manifest. Run",
         'lfs.onnx is a git-LFS pointer, not the file itself. Run "git lfs pull"',
         'dvc.onnx is a DVC pointer, not the file itself. Run "dvc pull"',
         "more.onnx is not in the manifest. Save it",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -21,9 +23,9 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 from serving import service
 from shapes import SHAPES
 
-from poetry_ml_plugin.adopt import inspect, plan
+from poetry_ml_plugin.adopt import inspect, plan, record
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.project import edit, requirements
+from poetry_ml_plugin.project import edit, pyproject, requirements
 from poetry_ml_plugin.project.requirements import Dependency
 from poetry_ml_plugin.template import scaffold, update
 
@@ -126,7 +128,7 @@ def test_the_projects_own_build_is_as_it_was(shape: Path) -> None:
     ours = tuple(map(str, todo.files))
     assert all(f"/{own}/" in name or name.endswith(ours) for name in more)
     if before:
-        assert {f"wheel/{own}/__main__.py", f"wheel/{own}/artifacts/manifest.json"} <= after.keys()
+        assert f"wheel/{own}/__main__.py" in after
         (points,) = [after[name] for name in after if name.endswith("entry_points.txt")]
         assert f"{own}={own}.__main__:main" in points.decode()
 
@@ -230,7 +232,9 @@ def test_the_command_shows_asks_and_adds(tmp_path: Path) -> None:
     assert "poetry ml train" in done.stdout
     assert "nothing to add" in poetry("ml", "init", cwd=root).stdout
     poetry("check", cwd=root)
-    poetry("build", cwd=root)  # the guard has nothing against a model that is yet to come
+    said = poetry("build", cwd=root, code=1).stderr
+    assert "there is no trained model" in said
+    assert not (root / "dist").exists()
 
 
 def test_what_is_added_works(churn: Churn, tmp_path: Path) -> None:
@@ -401,7 +405,82 @@ def test_whisks_model_is_served_unchanged(whisk: Path, churn: Churn, tmp_path: P
         answer = running.post("/predict", b'{"data": [[1, 2], [3]]}')
         assert answer == (200, {"predictions": [2, 1]})
         assert running.stop() == 0
-    assert "Nothing says yet" in run(*verb, "train", cwd=whisk, env=env, code=1).stderr
+    for word in ("train", "evaluate"):
+        said = run(*verb, word, cwd=whisk, env=env, code=1).stderr
+        assert f"does not say yet how churn_model is {word.removesuffix('e')}" in said
+
+
+def said_of(root: Path) -> list[str]:
+    project = pyproject.read(root)
+    assert project is not None
+    return [f"{message}. {hint}" for message, hint in record.problems(project)]
+
+
+def test_an_adopted_models_artifacts_are_in_the_manifest(whisk: Path) -> None:
+    todo = adopted(whisk)
+    name = "src/churn_model/artifacts/model.pkl"
+    assert f"Recorded in the manifest: {name}." in todo.notes
+    manifest = whisk / "src/churn_model_ml/artifacts/manifest.json"
+    recorded = json.loads(manifest.read_bytes())["adopted"]
+    assert recorded == {name: {"sha256": hashlib.sha256(STUB).hexdigest(), "size": len(STUB)}}
+    assert said_of(whisk) == []
+    (whisk / name).write_bytes(b"other")
+    (whisk / name).with_name("more.bin").write_bytes(b"more")
+    differs, unlisted = said_of(whisk)
+    assert differs == f"{name} differs from the manifest. {record.AGAIN}"
+    assert "more.bin is not in the manifest" in unlisted
+    adopted(whisk)
+    assert said_of(whisk) == []
+    assert plan.plan(inspect.find(whisk), "3.11").is_empty
+    (whisk / name).unlink()
+    assert said_of(whisk) == [f"{name} is missing. {record.AGAIN}"]
+    said = poetry("build", cwd=whisk, code=1).stderr
+    assert f"{name} is missing" in said
+    assert not (whisk / "dist").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "missing"),
+    [
+        ({"src/churn_model/artifacts/model.pkl.dvc": "outs:\n- md5: a\n  path: model.pkl\n"}, True),
+        ({"src/churn_model/artifacts.dvc": "outs:\n- md5: a.dir\n  path: artifacts\n"}, True),
+        (
+            {
+                "dvc.lock": "stages:\n  fit:\n    deps:\n    - path: data/x.csv\n    outs:\n"
+                "    - path: src/churn_model/artifacts/model.pkl\n      md5: a\n"
+            },
+            True,
+        ),
+        ({}, False),
+    ],
+    ids=["a file", "the folder", "a pipeline", "none"],
+)
+def test_artifacts_that_are_not_here_are_no_reason_for_an_empty_model(
+    whisk: Path, files: dict[str, str], missing: bool
+) -> None:
+    shutil.rmtree(whisk / "src/churn_model/artifacts")
+    lay_out(whisk, files)
+    todo = adopted(whisk)
+    if not missing:
+        assert "churn_model has no artifacts, and the manifest says so." in todo.notes
+        assert said_of(whisk) == []
+        return
+    assert any(note.startswith("Not here yet: ") for note in todo.notes)
+    (said,) = said_of(whisk)
+    assert said.endswith('is missing. Run "dvc pull".')
+    (whisk / "src/churn_model/artifacts").mkdir(exist_ok=True)
+    (whisk / "src/churn_model/artifacts/model.pkl").write_bytes(STUB)  # as `dvc pull` does
+    assert any('Run "poetry ml init"' in said for said in said_of(whisk))
+    assert "Recorded the artifacts" in poetry("ml", "init", "--yes", cwd=whisk).stdout
+    assert said_of(whisk) == []
+    assert built(whisk)["wheel/churn_model/artifacts/model.pkl"] == STUB
+
+
+def test_a_pointer_of_git_lfs_is_no_model(whisk: Path) -> None:
+    (whisk / "src/churn_model/artifacts/model.pkl").write_bytes(record.LFS + b"v1\n")
+    adopted(whisk)
+    (said,) = said_of(whisk)
+    assert said.endswith('Git LFS pointer, not the file itself. Run "git lfs pull".')
 
 
 def test_a_flat_setuptools_project_keeps_its_package(tmp_path: Path) -> None:

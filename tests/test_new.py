@@ -50,8 +50,8 @@ def test_a_project_asks_for_the_python_that_it_was_made_with(churn: Churn) -> No
 
 def test_new_predicts_from_python_as_from_the_command_line(churn: Churn) -> None:
     ask = (
-        "import msgspec; from churn.models.model import Model, Penguin;"
-        f"rows = msgspec.json.decode('{ROWS}', type=list[Penguin]);"
+        "import msgspec; from churn.models.model import Model; from churn.models.schema import Row;"
+        f"rows = msgspec.json.decode('{ROWS}', type=list[Row]);"
         "print(msgspec.json.encode(Model().predict(rows)).decode())"
     )
     from_python = json.loads(run(churn.python, "-c", ask, cwd=churn.root).stdout)

@@ -122,7 +122,7 @@ def test_check_ends_with_0_after_init(tmp_path: Path, shape: str) -> None:
     assert found["packaging"] == []
 
 
-@pytest.mark.parametrize("template", ["project", "text", "image", "plain"])
+@pytest.mark.parametrize("template", ["project", "regression", "text", "image", "plain"])
 def test_check_ends_with_0_after_new(tmp_path: Path, template: str) -> None:
     poetry("ml", "new", "mine", "--template", template, "--no-install", cwd=tmp_path)
     found = problems(tmp_path / "mine")

@@ -196,6 +196,12 @@ def test_rows_may_be_dataclasses_and_typed_dicts() -> None:
     assert "unknown field" in model.refusal('[{"size": 1, "other": 2}]')
 
 
+def test_a_whole_number_may_be_written_as_3_0_in_tensors_as_in_json() -> None:
+    model = Asked(years)
+    assert model.infer(age=("INT64", [2], [7.0, 8]))[0]["data"] == [7, 8]
+    assert "not INT64" in model.infer(age=("INT64", [1], [7.5]))["description"]
+
+
 class Foreign:
     """Nothing that JSON could be read into."""
 
@@ -238,6 +244,19 @@ def test_what_cannot_be_served_is_refused_at_the_start_in_one_sentence(
 
 
 # Names, and what is said of faults.
+
+
+def price(data: Person) -> float:
+    return float(data.age)
+
+
+def test_rows_may_be_one_object_in_json() -> None:
+    model = Asked(price)
+    assert model.ask('{"data": {"age": 3.0}}') == 3.0
+    assert model.refusal('{"data": {"age": "x", "b": 1}}') == (
+        'b: unknown field; age: "x" is not a whole number'
+    )
+    assert "no table: send them as JSON" in model.refusal("age\n3\n", CSV)
 
 
 class Color(enum.Enum):
@@ -318,7 +337,9 @@ def test_the_names_of_json_are_the_names_everywhere() -> None:
         ('[{"fixed acidity": 1, "cellar": {"city": "a", "town": 1}}]', "cellar.town: unknown"),
         ("[3]", "row 1: 3 is not an object with the fields fixed acidity, wineColor"),
         ("[]", "there are no rows"),
-        (json.dumps([WINE] * 6), "there are 6 rows, and a request may hold 5"),
+        pytest.param(
+            json.dumps([WINE] * 6), "there are 6 rows, and a request may hold 5", id="too many"
+        ),
         ('{"dta": []}', 'unknown key "dta". Did you mean "data"?'),
         ("{}", 'the request has no "data"'),
         ('[{"fixed acidity": 1},]', "byte 22"),
@@ -334,7 +355,8 @@ def test_ten_faults_are_named_at_once() -> None:
     said = model.refusal('[{"fixed acidity": "x", "wineColor": 1, "cellar": 2}, {}, {"a": 1}]')
     assert said.count(";") == 5
     many = model.refusal(json.dumps([dict.fromkeys("abcdefghi", 1)] * 2))
-    assert many.count(";") == 9
+    assert many.count(";") == 10
+    assert many.endswith("; and more")
 
 
 # Answers.
@@ -418,7 +440,9 @@ class Optional(msgspec.Struct):
     ],
     ids=["NaN for None", "NaN", "infinite", "too many", "too few", "none", "foreign"],
 )
-@pytest.mark.parametrize(("kind", "body"), [(JSON, "[[1]]"), (LINES, "[1]"), (CSV, "1\n")])
+@pytest.mark.parametrize(
+    ("kind", "body"), [(JSON, "[[1]]"), (LINES, "[1]"), (CSV, "1\n")], ids=["json", "lines", "csv"]
+)
 def test_what_is_no_answer_for_each_row_is_an_error_that_says_so(
     kind: str, body: str, answers: Any, said: str | None
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from poetry.core.constraints.version import parse_constraint
 
+from poetry_ml_plugin.adopt import record
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.project import edit, pyproject, requirements
 from poetry_ml_plugin.project.names import Names
@@ -15,13 +16,21 @@ from poetry_ml_plugin.project.requirements import Dependency
 from poetry_ml_plugin.template import render
 
 BUILD_SYSTEM = {"requires": ["poetry-core (>=2.1,<3)"], "build-backend": "poetry.core.masonry.api"}
-# What an existing model has no need of.
+# What an existing model has no need of: the sample's libraries could contradict its own.
 SAMPLE_DEPENDENCIES = {"numpy", "onnxruntime"}
+SAMPLE_GROUPS = {"train", "boost"}
+SAMPLE_TOOLS = {"ruff"}  # an existing project has tools of its own choice
 OPTIONAL = ("notebook",)  # groups that are installed only when asked for
 
 
-def wish(project: Existing, own: Names, python: str, model: str | None) -> dict[str, Any]:
-    """Collect what pyproject.toml does not say yet and has to."""
+def wish(
+    project: Existing,
+    own: Names,
+    python: str,
+    model: str | None,
+    template: str = render.DEFAULT,
+) -> dict[str, Any]:
+    """Collect what pyproject.toml does not say yet and has to, for the files of a template."""
     said: dict[str, Any] = {"tool": {"poetry": {}}}
     if not project.toml.is_described:
         said = edit.merged(_described(project, own, python), said)
@@ -29,19 +38,21 @@ def wish(project: Existing, own: Names, python: str, model: str | None) -> dict[
         said["tool"]["poetry"] |= {
             "packages": _packages(project, own),
             "include": [
-                _artifacts(own.package),
-                *([_artifacts(model)] if model and _has(project, model) else []),
+                _artifacts(f"src/{own.package}/artifacts"),
+                *([_artifacts(place)] if (place := _of_model(project, model)) else []),
             ],
         }
         said = edit.merged(said, _script(project, own))
     else:
         said["tool"]["pytest"] = {"ini_options": {"pythonpath": ["src"]}}
-    for group, dependencies in _dependencies(project, model).items():
+    for group, dependencies in _dependencies(project, model, template).items():
         said = edit.merged(said, _group(project, group, dependencies))
     version = importlib.metadata.version(render.DISTRIBUTION)
     if render.from_index():
         said["tool"]["poetry"]["requires-plugins"] = {render.DISTRIBUTION: f">={version}"}
     said["tool"][pyproject.TOOL] = {"package": own.package, "template-version": version}
+    if template != render.DEFAULT:
+        said["tool"][pyproject.TOOL]["template-source"] = template
     if not project.toml.is_described and "build-system" not in project.toml.data:
         said["build-system"] = BUILD_SYSTEM
     return said
@@ -83,12 +94,15 @@ def _packages(project: Existing, own: Names) -> list[dict[str, str]]:
     return [ours]
 
 
-def _artifacts(package: str) -> dict[str, Any]:
-    return {"path": f"src/{package}/artifacts/**/*", "format": ["sdist", "wheel"]}
+def _artifacts(folder: str) -> dict[str, Any]:
+    return {"path": f"{folder}/**/*", "format": ["sdist", "wheel"]}
 
 
-def _has(project: Existing, package: str) -> bool:
-    return not project.toml.is_described and (project.root / "src" / package / "artifacts").is_dir()
+def _of_model(project: Existing, model: str | None) -> str:
+    """Find the folder of an existing model's artifacts, which git may ignore and a build must not."""
+    if model is None or not record.find(project.root, model):
+        return ""
+    return record.folder(project.root, model).relative_to(project.root).as_posix()
 
 
 def _script(project: Existing, own: Names) -> dict[str, Any]:
@@ -100,11 +114,15 @@ def _script(project: Existing, own: Names) -> dict[str, Any]:
     )
 
 
-def _dependencies(project: Existing, model: str | None) -> dict[str, list[Dependency]]:
+def _dependencies(
+    project: Existing, model: str | None, template: str
+) -> dict[str, list[Dependency]]:
     """List what to add to each group: the template's dependencies, and those of older files."""
-    wanted = requirements.by_group(pyproject.describe(render.template_dir()))
+    wanted = requirements.by_group(pyproject.describe(render.template_dir(template)))
+    wanted["dev"] = [d for d in wanted["dev"] if d.name not in SAMPLE_TOOLS]
     if model:
-        wanted = {"main": [d for d in wanted["main"] if d.name not in SAMPLE_DEPENDENCIES]}
+        wanted = {group: ds for group, ds in wanted.items() if group not in SAMPLE_GROUPS}
+        wanted["main"] = [d for d in wanted["main"] if d.name not in SAMPLE_DEPENDENCIES]
     if project.toml.is_described and project.pythons.allows_any(
         parse_constraint(f"<{pyproject.LOWEST}")
     ):

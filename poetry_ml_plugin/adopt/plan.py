@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,20 +11,21 @@ from pathlib import Path, PurePosixPath
 
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin.adopt import declare, inspect
+from poetry_ml_plugin.adopt import declare, inspect, record
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import git
+from poetry_ml_plugin.host import git, platforms, staging
 from poetry_ml_plugin.project import edit, names, pyproject
 from poetry_ml_plugin.project.names import Names
-from poetry_ml_plugin.template import render, scaffold, update
+from poetry_ml_plugin.project.pyproject import Project
+from poetry_ml_plugin.template import find, from_data, render, scaffold, update
+from poetry_ml_plugin.template.from_data import Data
 from poetry_ml_plugin.template.render import PYPROJECT, File, Template
 
-EMPTY_MANIFEST = b'{\n  "artifacts": {},\n  "run": {}\n}\n'
 # What an existing model needs no example of.
 SAMPLE_FILES = re.compile(
     r"(README\.md|configs/train\.yaml|data/.*|notebooks/.*|reports/.*|static/.*|tests/.*"
-    r"|src/\w+/data\.py|src/\w+/models/(model|train)\.py)$"
+    r"|src/\w+/data\.py|src/\w+/models/(model|schema|train)\.py)$"
 )
 
 
@@ -45,29 +47,45 @@ class Plan:
         """Whether there is nothing to do."""
         return not self.files and self.before == self.after
 
+    @property
+    def renews(self) -> bool:
+        """Whether all there is to do is to record an adopted model's artifacts anew."""
+        return bool(self.files) and self.before == self.after
 
-def plan(project: Existing, python: str, package: str | None = None) -> Plan:
+
+def plan(
+    project: Existing, python: str, package: str | None = None, data: Data | None = None
+) -> Plan:
     """Plan what `poetry ml init` adds. Raises MLError if the project cannot have it.
 
     `python` is the interpreter's minor version, like "3.12", for a project that does not name its own.
+    `data` is a table to learn from, instead of the sample's.
     """
     if ours := pyproject.read(project.root) if project.content else None:
-        return Plan(
-            project.root,
-            Names(project.name, ours.package),
-            {},
-            project.content,
-            project.content,
-            None,
-        )
+        if data:
+            raise MLError(
+                f"{project.root} has a model already. Put {data.path.name} into data/raw/, and run: "
+                f"{data.command}"
+            )
+        return _of_adopted(project, ours)
     _check(project)
     model = inspect.model_of(project.root)
     own = Names(project.name, _package(project, package))
-    rendered = render.plan(own, python)
+    if model and data:
+        raise MLError(
+            f"{project.root} has a model already, that of {model}. Add it without --data."
+        )
+    word = find.FROM_DATA if data else find.DEFAULT
+    template = find.get(word, project.root, project.root)
+    rendered = render.plan(own, python, data.description if data else None, template)
     files = dict(_files(project, own, rendered, model))
     files[update.BASE] = update.remember(rendered)[update.BASE]
+    if data:
+        if (project.root / data.place).exists():
+            raise MLError(f"{project.root / data.place} is there already, and was left as it is.")
+        files = from_data.add(files, data)
     added = scaffold.missing(files, project.root)
-    wish = declare.wish(project, own, python, model)
+    wish = declare.wish(project, own, python, model, word)
     wish["tool"][pyproject.TOOL]["keep"] = _left_out(rendered, added)
     after = edit.extend(project.content, wish)
     kept = tuple(str(name) for name in files if name not in added)
@@ -83,6 +101,17 @@ def plan(project: Existing, python: str, package: str | None = None) -> Plan:
     )
 
 
+def _of_adopted(project: Existing, ours: Project) -> Plan:
+    """Plan for a project that has all but, perhaps, what an adopted model's artifacts are now."""
+    files = {}
+    if content := record.renewed(ours):
+        path = PurePosixPath(ours.at(ours.artifacts_dir), "manifest.json")
+        files[path] = File(content)
+    own = Names(project.name, ours.package)
+    model = record.adopted(ours)
+    return Plan(project.root, own, files, project.content, project.content, model)
+
+
 def apply(todo: Plan) -> None:
     """Add what was planned: all of it or, on any failure, nothing.
 
@@ -93,7 +122,31 @@ def apply(todo: Plan) -> None:
     path = todo.root / PYPROJECT
     if (path.read_bytes() if path.exists() else b"") != todo.before:
         raise MLError(f"{path} changed in the meantime. Nothing was added. Run the command again.")
+    if todo.renews:
+        for name, file in todo.files.items():
+            (todo.root / name).parent.mkdir(parents=True, exist_ok=True)
+            platforms.write_whole(todo.root / name, file.content)
+        return
     scaffold.add({**todo.files, PYPROJECT: File(todo.after)}, todo.root)
+
+
+def take_back(todo: Plan, lock: bytes | None) -> None:
+    """Remove what was added, if it was, and what came of it; `lock` is poetry.lock as it was."""
+    with platforms.uninterrupted():
+        if (todo.root / PYPROJECT).read_bytes() != todo.after:
+            return
+        staging.remove(todo.root / "src" / todo.names.package)
+        for name in todo.files:
+            (todo.root / name).unlink(missing_ok=True)
+        for folder in sorted({p for name in todo.files for p in name.parents}, reverse=True):
+            with contextlib.suppress(OSError):  # it has files of the project's own, or is gone
+                (todo.root / folder).rmdir()
+        found = ((PYPROJECT, todo.before or None), (PurePosixPath("poetry.lock"), lock))
+        for name, content in found:
+            if content is None:
+                (todo.root / name).unlink(missing_ok=True)
+            else:
+                platforms.write_whole(todo.root / name, content)
 
 
 def diff(todo: Plan) -> Iterator[str]:
@@ -102,7 +155,8 @@ def diff(todo: Plan) -> Iterator[str]:
         if name == update.BASE:
             yield f"# {name} is added too: a copy of the template, for later updates.\n"
             continue
-        yield from _file_diff(name, None, file.content, file.executable)
+        there = (todo.root / name).read_bytes() if (todo.root / name).is_file() else None
+        yield from _file_diff(name, there, file.content, file.executable)
     if todo.after != todo.before:
         yield from _file_diff(PYPROJECT, todo.before or None, todo.after)
 
@@ -170,8 +224,9 @@ def _files(
         if name.name == ".gitkeep" and (project.root / name.parent).exists():
             continue
         yield name, file
-    yield PurePosixPath("src", own.package, "artifacts", "manifest.json"), File(EMPTY_MANIFEST)
     if model:
+        content = record.manifest(project.root, model)
+        yield PurePosixPath("src", own.package, "artifacts", "manifest.json"), File(content)
         template = Template(render.read(render.template_dir("adopted")), render.TEMPLATE)
         yield from render.rename(template, own, {"existing_model": model}).items()
 
@@ -181,12 +236,25 @@ def _notes(
 ) -> Iterator[str]:
     if model:
         yield f"{model} already has a model, which is served unchanged."
+        yield _recorded(record.find(project.root, model), model)
     if hidden := git.ignored(project.root, map(str, added)):
         yield f"git ignores {', '.join(hidden)}: to commit any of them, use git add --force."
     if not project.toml.is_package:
         yield f"package-mode is off: run the package with PYTHONPATH=src python -m {own.package}"
     if not project.toml.is_described and (project.root / "setup.py").exists():
         yield "setup.py is no longer used: its contents are in pyproject.toml."
+
+
+def _recorded(entries: record.Entries, model: str) -> str:
+    if not entries:
+        return f"{model} has no artifacts, and the manifest says so."
+    away = [name for name, entry in entries.items() if not entry]
+    if away:
+        return (
+            f"Not here yet: {', '.join(away)}. Fetch them, then record them with: poetry ml init. "
+            "Until then the package cannot be built."
+        )
+    return f"Recorded in the manifest: {', '.join(entries)}."
 
 
 def _file_diff(

@@ -10,7 +10,7 @@ from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, inside
 from poetry_ml_plugin.project import pyproject
 from poetry_ml_plugin.project.names import Names
-from poetry_ml_plugin.project.pyproject import Project
+from poetry_ml_plugin.project.pyproject import Project, PyProject
 from poetry_ml_plugin.template import render
 from poetry_ml_plugin.template.render import File, Template
 
@@ -19,6 +19,9 @@ EXTRAS = {
     "pre-commit": "hooks that check each commit",
     "devcontainer": "a container to develop in",
 }
+# Lines of a workflow, and hooks, that need a tool which an existing project may not have.
+NEEDS = {"poetry run ruff": "ruff", "poetry run pytest": "pytest"}
+FORMAT = "ruff format"
 AT_THE_ROOT = ("ci", "pre-commit")  # of the repository, where alone they are looked for
 
 
@@ -61,7 +64,39 @@ def write(files: dict[Path, File]) -> None:
 def _rendered(project: Project, word: str) -> dict[PurePosixPath, File]:
     name = pyproject.describe(project.root).name or project.package
     template = Template(render.read(render.template_dir(f"add/{word}")), render.TEMPLATE)
-    return render.rename(template, Names(name, project.package))
+    files = render.rename(template, Names(name, project.package))
+    toml = pyproject.describe(project.root)
+    return {
+        path: File(_without(file.content.decode(), _absent(toml)).encode(), file.executable)
+        for path, file in files.items()
+    }
+
+
+def _absent(toml: PyProject) -> list[str]:
+    """List the commands that make no sense in a project: those of tools that it does not install.
+
+    Code that was there before the template is not reformatted, unless the project formats it with ruff.
+    """
+    optional = {
+        name for name, group in pyproject.table(toml.poetry, "group").items() if _is_optional(group)
+    }
+    there = {
+        name for group, names in toml.groups.items() if group not in optional for name in names
+    }
+    absent = [command for command, tool in NEEDS.items() if tool not in there]
+    was_there = "keep" in toml.settings
+    formats = "format" in pyproject.table(toml.data, "tool", "ruff")
+    return [*absent, *([FORMAT] if was_there and not formats else [])]
+
+
+def _is_optional(group: object) -> bool:
+    return isinstance(group, dict) and group.get("optional") is True
+
+
+def _without(text: str, commands: list[str]) -> str:
+    """Leave out the items of YAML lists that run one of these commands."""
+    items = re.split(r"(?m)^(?= *- )", text)
+    return "".join(item for item in items if not any(command in item for command in commands))
 
 
 def _set(content: bytes, below: str, python: str) -> bytes:

@@ -17,13 +17,18 @@ from poetry_ml_plugin.project.pyproject import PyProject
 from poetry_ml_plugin.template import render
 from poetry_ml_plugin.template.render import File, Template
 
-DEFAULT = "project"
+DEFAULT = render.DEFAULT
 SHIPPED = {
     DEFAULT: "classify penguins (tabular data)",
+    "regression": "predict the fuel consumption of cars (tabular data)",
     "text": "classify the mood of tweets (text)",
     "image": "classify handwritten digits (images)",
     "plain": "any JSON in and out, no sample data",
 }
+FROM_DATA = "data"
+"""The template for a table of the user's own. It is not whole without that, and so no choice of --template."""
+
+README = PurePosixPath("README.md")
 PROTOCOLS = "file:https:ssh"  # those that are safe from a listener, and start no program
 
 # A host begins with a letter or a digit, as neither an option of ssh nor one of git does.
@@ -42,7 +47,7 @@ def get(word: str | None, start: Path, home: Path) -> Template:
     Raises MLError that says all that makes a template unfit.
     """
     word = (DEFAULT if word is None else word).removeprefix("git+")
-    if word in SHIPPED:
+    if word in (*SHIPPED, FROM_DATA):
         return _shipped(word)
     if _SCHEME.match(word):
         return _fetch(word)
@@ -114,6 +119,9 @@ def _read(
     if table and not (isinstance(word, str) and re.fullmatch("[a-z_][a-z0-9_]*", word)):
         refused.append(f"[tool.{pyproject.TOOL}.template] names no package as its word")
     below = _below(table, refused) if "extends" in table else {}
+    if README in below:
+        stood, own = _document(below).description, _document(files).description
+        below[README] = File(render.describe(below[README].content, stood, own))
     if refused:
         raise MLError("\n  - ".join([f"{called} is not a template:", *refused]))
     names = Names(str(word).replace("_", "-"), str(word))

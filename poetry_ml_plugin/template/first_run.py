@@ -116,6 +116,11 @@ def run_tests(project: Project, tell: Tell) -> str:
     return _run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project.root, tell)[-1]
 
 
+def run_verb(project: Project, tell: Tell, *words: str) -> list[str]:
+    """Run a verb of the project, and return the lines that it prints."""
+    return _run(_verb(project, *words), project.root, tell)
+
+
 def _verb(project: Project, *words: str) -> list[str]:
     env = venv.find(project.root)
     if env is None:

@@ -20,6 +20,7 @@ DISTRIBUTION = "poetry-ml-plugin"
 # The template's own words, which become the project's.
 TEMPLATE = Names("example-model", "example_model")
 
+DEFAULT = "project"
 PYPROJECT = PurePosixPath("pyproject.toml")
 
 # What use of the template in a checkout leaves behind, and never becomes part of a project.
@@ -49,7 +50,7 @@ class Template:
     version: str = ""  # empty for one of the plugin's, which are as old as the plugin is
 
 
-def template_dir(name: str = "project") -> Path:
+def template_dir(name: str = DEFAULT) -> Path:
     """Find a template that ships: inside the installed package, or beside it in a checkout."""
     package = Path(str(resources.files("poetry_ml_plugin")))
     inside = package / "templates" / name
@@ -146,21 +147,18 @@ def _adapt(
     files[PurePosixPath(".python-version")] = File(f"{python}\n".encode())
     readme = PurePosixPath("README.md")
     if readme in files:
-        files[readme] = File(_readme(files[readme].content, stood, description or stood, python))
+        content = describe(files[readme].content, stood, description)
+        newer = f"Python {python} or newer".encode()
+        files[readme] = File(re.sub(rb"Python 3\.\d+ or newer", newer, content))
 
 
-def _readme(content: bytes, stood: str, description: str, python: str) -> bytes:
-    """Put the project's description into a README, if the template's has a line to itself.
-
-    The README of a template that extends the default one has that one's description.
-    """
-    default = pyproject.parse((template_dir() / str(PYPROJECT)).read_bytes()).description
-    lines = content.splitlines(keepends=True)
-    for n, line in enumerate(lines if description else []):
-        if (said := line.strip()) and said.decode(errors="replace") in (stood, default):
-            lines[n] = line.replace(said, description.encode())
-    newer = f"Python {python} or newer"
-    return re.sub(rb"Python 3\.\d+ or newer", newer.encode(), b"".join(lines))
+def describe(readme: bytes, stood: str, description: str) -> bytes:
+    """Put another description into a README, where the one that stood there has a line to itself."""
+    lines = readme.splitlines(keepends=True)
+    for n, line in enumerate(lines if stood and description else []):
+        if line.strip() == stood.encode():
+            lines[n] = line.replace(stood.encode(), description.encode())
+    return b"".join(lines)
 
 
 def from_index() -> bool:

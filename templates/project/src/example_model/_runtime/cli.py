@@ -11,6 +11,7 @@ import msgspec
 from click.exceptions import Exit
 
 from . import evaluation, frames
+from .columns import plain_list
 from .config import Config
 from .errors import InvalidRow, ProjectError
 from .evaluation import Training
@@ -53,7 +54,7 @@ def commands(
     """The command line of a package; `model` makes its Model, `training` imports its training."""
     return Commands(
         "main",
-        commands=[train, evaluate, example, predict, serve, verify],
+        commands=[train, evaluate, example, predict, schema, serve, verify],
         help="Train the model, evaluate it, predict with it, serve it.",
         context_settings={"obj": Project(package, model, training)},
     )
@@ -163,6 +164,51 @@ def predict(project: Project, rows: str | None, example: bool, missing: tuple[st
 
 
 @click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--target", help="The column to predict, unless models/schema.py names it.")
+@click.option("--task", type=click.Choice(["classification", "regression"]))
+@click.option("--missing", multiple=True, metavar="WORD", help="A word for a missing value.")
+@click.option("--text", multiple=True, metavar="COLUMN", help="A column of words, not of numbers.")
+@click.option("--day-first/--month-first", default=None, help="How to read 01/02/2024.")
+@click.option("--write", is_flag=True, help="Renew models/schema.py and data.py, and print a diff.")
+@click.option("--train", "then_train", is_flag=True, help="Write, and train on the file.")
+@click.option("--force", is_flag=True, help="Write over files that were edited.")
+@click.option("--check", is_flag=True, help="Name what of the file does not fit the project's Row.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is inferred as JSON.")
+@click.pass_context
+def schema(
+    ctx: click.Context,
+    file: Path,
+    target: str | None,
+    task: str | None,
+    missing: tuple[str, ...],
+    text: tuple[str, ...],
+    day_first: bool | None,
+    write: bool,
+    then_train: bool,
+    force: bool,
+    check: bool,
+    as_json: bool,
+) -> None:
+    """Infer a schema from FILE: CSV, JSON lines, Parquet or Excel; write it, or check FILE against it."""
+    from . import schema_command
+    from .profile import Choices
+
+    project: Project = ctx.obj
+    if check:
+        for line in schema_command.check(project, file):
+            click.echo(line)
+        return
+    choices = Choices(target, task, missing, text, day_first)
+    for line in schema_command.infer(
+        project.package, file, choices, write or then_train, force, as_json
+    ):
+        click.echo(line)
+    if then_train:
+        ctx.invoke(train, overrides={})
+
+
+@click.command()
 @traceback_option
 @click.option("--host", help="Address to listen on; 0.0.0.0 to be reached from other machines.")
 @click.option("--port", envvar="PORT", help="Port to listen on; 0 for any free one. [$PORT]")
@@ -179,9 +225,9 @@ def serve(
     overrides: dict[str, str],
 ) -> None:
     """Serve the model over HTTP as configs/serve.yaml says."""
-    from .server import reloader
-    from .server.supervisor import Supervisor
+    from . import reload as reloader
     from .service import ServeConfig
+    from .serving import serve as run
 
     options = {"host": host, "port": port, "workers": workers}
     chosen = {key: value for key, value in options.items() if value is not None}
@@ -191,10 +237,14 @@ def serve(
 
     if reload:
         configure()
-        command = [sys.executable, *(word for word in sys.orig_argv[1:] if word != "--reload")]
-        reloader.run(command, project.package.folder)
-    Supervisor(project.package, project.model, configure, project.manifest.watch()).run(
-        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C.")
+        reloader.run(project.package.folder)
+    run(
+        project.package,
+        project.model,
+        configure,
+        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C."),
+        project.manifest.watch(),
+        project.manifest.is_data,
     )
 
 
@@ -209,7 +259,8 @@ def verify(project: Project) -> None:
         click.echo(problem, err=True)
     if problems:
         raise ProjectError(f"{len(problems)} problems in {manifest.folder}.")
-    click.echo(f"{len(manifest.read().artifacts)} artifacts are as they were saved.")
+    number = len(manifest.read().artifacts)
+    click.echo(f"Verified {number} artifact{'s' if number != 1 else ''}.")
 
 
 def _read(source: str) -> tuple[bytes, str]:
@@ -228,9 +279,10 @@ def _read(source: str) -> tuple[bytes, str]:
 
 
 def _examples(model: Any) -> tuple[bytes, str]:
-    if not (examples := getattr(model, "examples", None)):
+    examples = getattr(model, "examples", None)
+    if examples is None or not len(examples):
         raise ProjectError("The model has no examples: give it real rows as Model.examples.")
-    return Schema.encode(list(examples)), "application/json"
+    return Schema.encode(plain_list(examples)), "application/json"
 
 
 def _predict(model: Any, body: bytes, kind: str, missing: tuple[str, ...]) -> bytes:

@@ -11,7 +11,7 @@ import msgspec
 from . import columns as columnar
 from . import pieces, readers
 from .columns import ALONE
-from .faults import MOST, Fault, InvalidRows
+from .faults import MOST, Fault, InvalidRows, told
 from .fields import Field, field, kind_of, peel
 from .pieces import Piece
 from .signature import InvalidAnswers, Schema
@@ -113,7 +113,7 @@ def _rows(schema: Schema, piece: Piece, absent: Collection[str], named: bool) ->
     if schema.fields:
         return record_rows(schema.row, pieces.complete(piece, schema.fields, absent)[0])
     if piece.faults:
-        raise _invalid(piece.faults)
+        raise told(fault for _, fault in piece.faults)
     if schema.row is not None and kind_of(schema.row).base in columnar.SINGLE:
         alone = (field(ALONE_IN, ALONE_IN, schema.row),)
         piece, _ = pieces.complete(piece, alone)
@@ -124,17 +124,12 @@ def _rows(schema: Schema, piece: Piece, absent: Collection[str], named: bool) ->
 def record_rows(row: Any, piece: Piece) -> list[Any]:
     """Records of this type from a piece that has a column for every field. Raises InvalidRows."""
     if piece.faults:
-        raise _invalid(pieces.faults(piece, row))
+        raise told(fault for _, fault in pieces.faults(piece, row, most=MOST + 1))
     try:
         return pieces.rows(row, pieces.values(piece, row))
     except ValueError as error:
-        faults = pieces.faults(piece, row)
-        raise (_invalid(faults) if faults else InvalidRows([Fault(str(error))])) from error
-
-
-def _invalid(faults: Sequence[tuple[int, Fault]]) -> InvalidRows:
-    told = [fault for _, fault in faults]
-    return InvalidRows(told[:MOST], more=max(len(told) - MOST, 0))
+        faults = pieces.faults(piece, row, most=MOST + 1)
+        raise told([fault for _, fault in faults] or [Fault(str(error))]) from error
 
 
 def _read(parts: Sequence[Field], piece: Piece) -> list[list[Any]]:

@@ -3,8 +3,9 @@
 import difflib
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -14,6 +15,7 @@ from .fields import fields, is_record, kind_of, peel
 
 MISSING = "is missing"
 MOST = 10  # faults that are told at once
+CHUNK = 256  # rows that are looked at together
 WORDS = {
     "bool": "true or false",
     "int": "a whole number",
@@ -57,26 +59,43 @@ class Fault:
 class InvalidRows(ProjectError, ValueError):
     """Rows that do not fit the model, with up to ten faults of them."""
 
-    def __init__(self, faults: Iterable[Fault], source: str = "", more: int = 0) -> None:
+    def __init__(self, faults: Iterable[Fault], source: str = "", more: bool = False) -> None:
         self.faults, self.source = tuple(faults), source
-        told = [str(fault) for fault in self.faults]
-        told = [f"{source}, {text}" if fault.row or fault.line else f"{source}: {text}"
-                for fault, text in zip(self.faults, told, strict=True)] if source else told  # fmt: skip
-        if more:
-            told.append(f"and {more} more")
-        super().__init__("; ".join(told))
+        texts = [_located(fault, source) for fault in self.faults]
+        super().__init__("; ".join([*texts, "and more"] if more else texts))
 
 
-def collected(faults: Iterable[Fault], source: str = "") -> InvalidRows:
-    """The first ten of these faults as an error."""
-    return InvalidRows(itertools.islice(faults, MOST), source)
+def _located(fault: Fault, source: str) -> str:
+    mark = "," if fault.row or fault.line else ":"
+    return f"{source}{mark} {fault}" if source else str(fault)
 
 
-def in_rows(rows: Iterable[Any], row: Any) -> Iterator[Fault]:
+def told(faults: Iterable[Fault], source: str = "") -> InvalidRows:
+    """The first ten of these faults as an error, which says whether there are more."""
+    found = list(itertools.islice(faults, MOST + 1))
+    return InvalidRows(found[:MOST], source, len(found) > MOST)
+
+
+def in_rows(rows: Sequence[Any], row: Any) -> Iterator[Fault]:
     """What is wrong with rows of plain lists, dicts and scalars, each to be one of this type."""
-    for number, value in enumerate(rows, 1):
-        for path, message in in_value(value, row):
-            yield Fault(message, row=number, field=path)
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        if _is_right(chunk, row):
+            continue
+        for number, value in enumerate(chunk, start + 1):
+            for path, message in in_value(value, row):
+                yield Fault(message, row=number, field=path)
+
+
+def _is_right(rows: Sequence[Any], row: Any) -> bool:
+    """Whether rows are right beyond doubt, which is fast to say; unknown fields are not looked for in depth."""
+    if any(part.kind.base == "json" for part in fields(row)):
+        return False
+    if is_record(row) and all(isinstance(value, dict) for value in rows):
+        known = {part.key for part in fields(row)}.union(_tag(row))
+        if not known.issuperset(itertools.chain.from_iterable(rows)):
+            return False
+    return refusal(rows, list[row]) is None
 
 
 def in_value(value: Any, hint: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -145,12 +164,23 @@ def repaired(value: Any, hint: Any) -> Any:
         is_whole = type(value) is float and value.is_integer() and abs(value) <= 2**53
         return int(value) if is_whole else value
     if is_record(kind) and isinstance(value, dict):
-        types = {field.key: field.type for field in fields(kind)}
-        return {key: repaired(part, types.get(key, Any)) for key, part in value.items()}
+        types = _with_ints(kind)
+        if not types:
+            return value
+        return {
+            key: repaired(part, types[key]) if key in types else part for key, part in value.items()
+        }
     parts = [repaired(part, inner) for part, inner, _ in _parts(value, kind, "")]
     if parts and isinstance(value, dict):
         return dict(zip(value, parts, strict=True))
     return parts or value
+
+
+@cache
+def _with_ints(kind: Any) -> dict[str, Any]:
+    """The types of the fields in which there may be an int."""
+    bases = ("int", "vector", "json")
+    return {part.key: part.type for part in fields(kind) if part.kind.base in bases}
 
 
 def refusal(value: Any, hint: Any) -> str | None:
@@ -239,16 +269,10 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return ""
 
 
-def nearest(name: str, known: Iterable[str], misspelt: Iterable[str] | None = None) -> str | None:
-    """The known name that differs by case, blanks or punctuation alone, or else little in spelling.
-
-    The spelling is compared with the names in `misspelt`, where that is given.
-    """
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that differs by case, blanks or punctuation alone, or else little in spelling."""
     bare = {bared(other): other for other in known}
-    if bared(name) in bare:
-        return bare[bared(name)]
-    candidates = [bared(other) for other in (known if misspelt is None else misspelt)]
-    found = difflib.get_close_matches(bared(name), candidates, 1, 0.7)
+    found = difflib.get_close_matches(bared(name), list(bare), 1, 0.7)
     return bare[found[0]] if found else None
 
 

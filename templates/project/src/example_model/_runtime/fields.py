@@ -161,9 +161,15 @@ def _peel(hint: Any, options: list[Any], metas: list[msgspec.Meta]) -> bool:
     return hint is Any
 
 
-@cache
 def kind_of(hint: Any) -> Kind:
     """The kind of an annotation."""
+    try:
+        return _known_kind(hint)
+    except TypeError:  # a note in Annotated that has no hash
+        return _kind(hint)
+
+
+def _kind(hint: Any) -> Kind:
     options, metas, nullable = peel(hint)
     if len(options) != 1:
         return Kind(_common(options), nullable)
@@ -182,6 +188,9 @@ def kind_of(hint: Any) -> Kind:
     if numbers := _vector(kind, metas):
         return Kind("vector", nullable, metas[0].min_length or 0, numbers)
     return Kind(SCALARS.get(kind, "json"), nullable)
+
+
+_known_kind = cache(_kind)
 
 
 def _common(options: tuple[Any, ...]) -> str:

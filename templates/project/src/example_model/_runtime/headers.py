@@ -1,11 +1,13 @@
 """Hold the header of a table against the fields of a row: nothing is taken for another, or for missing."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
-from .faults import Fault, collected, nearest, suggestion
+from .faults import Fault, bared, nearest, suggestion, told
 from .fields import Field
 
 ANSWER = "prediction"
+COMPARED = 1_000  # columns of which the spelling is compared
 
 
 def match(
@@ -23,10 +25,10 @@ def match(
     """
     known = {field.key for field in wanted} | set(targets)
     if (separators := _separators(header)) and header[0] not in known:
-        raise collected([Fault(f"the header has {separators} where commas belong")], source)
+        raise told([Fault(f"the header has {separators} where commas belong")], source)
     faults = list(_faults(header, {field.key: field for field in wanted}, absent, targets, partial))
     if faults:
-        raise collected(faults, source)
+        raise told(faults, source)
     return tuple(name for name in header if name not in known)
 
 
@@ -37,17 +39,17 @@ def _faults(
     targets: Collection[str],
     partial: bool,
 ) -> Iterator[Fault]:
-    for name in dict.fromkeys(header):
-        if header.count(name) > 1:
-            yield Fault(f'the column "{name}" comes {header.count(name)} times')
-    yield from _absent(header, wanted, absent)
-    known = [*wanted, *targets]
-    without = [name for name in known if name not in header and name not in absent]
+    for name, times in Counter(header).items():
+        if times > 1:
+            yield Fault(f'the column "{name}" comes {times} times')
+    yield from _absent(set(header), wanted, absent)
+    known, there = {*wanted, *targets}, set(header)
     strangers = [name for name in dict.fromkeys(header) if name not in known]
-    near = {name: nearest(name, known, without) for name in strangers}
-    for name, field in near.items():
-        if field is not None:
-            yield Fault(f'the column "{name}" is nearly "{field}": rename or remove it')
+    without = [name for name in (*wanted, *targets) if name not in there and name not in absent]
+    near = _near(strangers, known, without)
+    for name in strangers:
+        if name in near:
+            yield Fault(f'the column "{name}" is nearly "{near[name]}": rename or remove it')
         elif name == ANSWER or name.startswith(f"{ANSWER}."):
             yield Fault(f'the column "{name}" has the name of an answer: rename or remove it')
     for name in without:
@@ -59,8 +61,21 @@ def _faults(
         yield Fault(f'there is no column "{name}"{hint}')
 
 
+def _near(
+    strangers: Sequence[str], known: Collection[str], without: Sequence[str]
+) -> dict[str, str]:
+    """The columns that are nearly a field: by case, blanks, punctuation, or one without a column by spelling."""
+    bare = {bared(name): name for name in known}
+    near = {name: bare[bared(name)] for name in strangers if bared(name) in bare}
+    # A field without a column is an error anyhow: of a very wide table only some are compared with it.
+    for name in without:
+        if name not in near.values() and (found := nearest(name, strangers[:COMPARED])):
+            near.setdefault(found, name)
+    return near
+
+
 def _absent(
-    header: Sequence[str], wanted: dict[str, Field], absent: Collection[str]
+    header: Collection[str], wanted: dict[str, Field], absent: Collection[str]
 ) -> Iterator[Fault]:
     for name in absent:
         if name not in wanted:

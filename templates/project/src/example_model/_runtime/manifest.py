@@ -142,6 +142,19 @@ class Manifest:
             )
         return record
 
+    def is_data(self) -> bool:
+        """Whether all artifacts are of formats that hold nothing but data, and start no threads."""
+        return all(Path(name).suffix in formats.DATA for name in self.read().artifacts)
+
+    @property
+    def independent(self) -> bool | None:
+        """Whether the training found that a row's prediction depends on no other row of the call.
+
+        None where it did not test that, or there is no manifest that can be read.
+        """
+        recorded = self._known().run.get("independent")
+        return recorded if isinstance(recorded, bool) else None
+
     def verify(self) -> list[str]:
         """Name every artifact that could not be loaded or is not in the manifest, and say what to do."""
         listed, found, home = self.read().artifacts, _files(self.folder), self.folder.resolve()

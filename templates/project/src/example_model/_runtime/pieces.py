@@ -1,6 +1,7 @@
 """Some rows of a table as they were read, and what is wrong with them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -62,9 +63,16 @@ def rows(row: Any, found: Mapping[str, Sequence[Any]]) -> list[Any]:
 
 
 def faults(
-    piece: Piece, row: Any, targets: Sequence[Field] = (), by_line: bool = False
+    piece: Piece,
+    row: Any,
+    targets: Sequence[Field] = (),
+    by_line: bool = False,
+    most: int | None = None,
 ) -> list[tuple[int, Fault]]:
-    """What is wrong with the rows of a piece, in their order: the index of each, and the fault."""
+    """What is wrong with the rows of a piece, in their order: the index of each, and the fault.
+
+    At most so many of each column, where `most` is given.
+    """
 
     def fault(index: int, message: str, key: str = "") -> tuple[int, Fault]:
         line, row = (piece.lines[index], 0) if by_line else (0, index + 1)
@@ -75,7 +83,7 @@ def faults(
     sound = [n for n in range(len(piece.lines)) if n not in bad]
     for part in (*fields(row), *targets):
         cells = [piece.cells[part.key][n] for n in sound]
-        for n, message in _in_cells(part, cells, piece.text, part in targets):
+        for n, message in islice(_in_cells(part, cells, piece.text, part in targets), most):
             found.append(fault(sound[n], message, part.key))
     if not found and hasattr(row, "__post_init__"):
         found = [fault(n, message) for n, message in _refused(piece, row)]

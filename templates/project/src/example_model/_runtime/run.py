@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import config, evaluation, sources
+from . import config, evaluation, readme, sources
 from .columns import Columns
 from .manifest import file_digest
 from .tables import Table
@@ -55,17 +55,21 @@ class Run:
             print(f"Serving the model needs these packages: {', '.join(export.libraries)}.")
         else:
             print(f"The ONNX model predicts the same, within {export.difference:.0e}.")
+        for fault, names in export.refuses.items():
+            print(f"It refuses rows with a {fault} value in: {', '.join(names)}.")
 
     def judge(self, model: Any, held_out: Table, metrics: Metrics) -> None:
         """Set `metrics` of the model's predictions for held-out rows, and test that rows are independent.
 
         `model` has been made within the run, and so from what the run has saved. `metrics` is given
-        held_out.target and the predictions as columns.
+        held_out.target and the predictions as columns. Raises ProjectError where the model's `predict`
+        gives what its annotations do not allow, or other predictions than `predict_columns`.
         """
-        predicted = evaluation.predict(model, held_out)
-        self.metrics = evaluation.measure(metrics, held_out, predicted)
         from . import independence  # late, for the same reason
 
+        evaluation.check_rows(model, held_out.take(slice(independence.SAMPLE)))
+        predicted = evaluation.predict(model, held_out)
+        self.metrics = evaluation.measure(metrics, held_out, predicted)
         predict = evaluation.of_columns(model)
         self.independent = independence.is_independent(predict, held_out.columns, predicted)
         if not self.independent:
@@ -73,6 +77,12 @@ class Run:
                 "Predictions depend on the other rows of the call: the service will predict "
                 "each request by itself."
             )
+
+    def describe(self, training: Table) -> None:
+        """Save the ranges and shares of the training rows' columns, for `schema --check` to compare with."""
+        from . import shift
+
+        self._manifest.save("profile.json", shift.describe(training))
 
     def facts(self) -> dict[str, Any]:
         """The record of the run: commit, data, code, configuration, seed, metrics, versions, time."""
@@ -94,6 +104,8 @@ class Run:
         """Print the metrics, once they are in place."""
         if self.metrics:
             print(evaluation.summary(self.metrics))
+            if self._root is not None:
+                readme.renew_metrics(self._root, evaluation.plain(self.metrics))
         print("Metrics are in reports/metrics.json and in the manifest.")
 
     @property

@@ -11,7 +11,7 @@ import msgspec
 
 from .columns import ALONE, hook, plain_list, to_rows
 from .errors import InvalidRow, ProjectError
-from .faults import Fault, InvalidRows, collected, in_rows, repaired, suggestion
+from .faults import Fault, InvalidRows, in_rows, in_value, repaired, suggestion, told
 from .fields import Field, fields, is_record, peel
 
 LISTS = (list, tuple, Sequence, Collection, Iterable)
@@ -73,7 +73,7 @@ class Schema:
         """
         hint, answers = _annotations(model)
         rows, convert = _rows(hint)
-        for custom in _custom(rows):
+        for custom in _custom(rows):  # the first
             raise ProjectError(
                 f"predict takes {_said(hint)}, and {custom} cannot be read from JSON. Annotate its "
                 "first parameter as list[Row], with a msgspec.Struct, dataclass or TypedDict for Row, "
@@ -130,22 +130,20 @@ class Schema:
 
     def convert(self, rows: Any) -> Any:
         """Rows from plain lists and dicts. Raises InvalidRows."""
+        rows = repaired(rows, self.rows)
         if self.row is None:
-            return self._converted(rows)
-        if not isinstance(rows, list):
+            error = told(Fault(said, field=path) for path, said in in_value(rows, self.rows))
+        elif not isinstance(rows, list):
             raise InvalidRows([Fault("the rows must be a list")])
-        self.check_number(len(rows))
-        rows = [repaired(row, self.row) for row in rows]
-        faults = list(_first(in_rows(rows, self.row)))
-        if faults:
-            raise collected(faults)
-        return self._converted(rows)
-
-    def _converted(self, rows: Any) -> Any:
+        else:
+            self.check_number(len(rows))
+            error = told(in_rows(rows, self.row))
+        if error.faults:
+            raise error
         try:
             return msgspec.convert(rows, self.rows)
-        except msgspec.ValidationError as error:
-            raise InvalidRows([Fault(str(error))]) from error
+        except msgspec.ValidationError as invalid:
+            raise InvalidRows([Fault(str(invalid))]) from invalid
 
     def _untyped(self, rows: Any) -> Any:
         """Hold a list of rows without a type to the limit, too."""
@@ -225,11 +223,6 @@ def refusal(error: InvalidRow) -> InvalidRows:
     """The error of a row that `predict` refused, in the words of those that do not fit."""
     row = 0 if error.row is None else error.row + 1
     return InvalidRows([Fault(error.message, row=row, field=error.field or "")])
-
-
-def _first(faults: Iterator[Fault]) -> Iterator[Fault]:
-    for _, fault in zip(range(10), faults, strict=False):
-        yield fault
 
 
 def _lines(body: bytes) -> Iterator[Any]:
@@ -361,7 +354,7 @@ def _custom(hint: Any) -> Iterator[str]:
     try:
         yield from _unknown(msgspec.inspect.type_info(hint), set())
     except (TypeError, NameError) as error:
-        yield str(error).partition("\n")[0]
+        raise ProjectError(f"The annotations of predict cannot be read: {error}.") from error
 
 
 def _unknown(info: Any, seen: set[int]) -> Iterator[str]:

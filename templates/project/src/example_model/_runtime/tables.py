@@ -14,7 +14,7 @@ from . import pieces, readers
 from .columns import Columns
 from .errors import ProjectError
 from .exchange import KINDS, SUFFIXES, Decode, Render, from_request
-from .faults import MOST, Fault, InvalidRows
+from .faults import MOST, Fault, InvalidRows, told
 from .fields import Field, field, fields, kind_of
 from .pieces import Piece
 
@@ -190,10 +190,10 @@ def _table(piece: Piece, wanted: _Wanted, skip: bool, keep: bool) -> Table:
             columns, target = _columns(piece, wanted)
             break
         except ValueError:
-            faults = pieces.faults(piece, wanted.row, wanted.targets, by_line=True)
+            most = None if skip else MOST + 1
+            faults = pieces.faults(piece, wanted.row, wanted.targets, by_line=True, most=most)
             if not skip or not faults:
-                told = [fault for _, fault in faults]
-                raise InvalidRows(told[:MOST], name, max(len(told) - MOST, 0)) from None
+                raise told((fault for _, fault in faults), name) from None
             rejected += [fault for _, fault in faults]
             bad = {index for index, _ in faults}
             piece = piece.only([n for n in range(len(piece.lines)) if n not in bad])
