@@ -223,7 +223,6 @@ def _unpack(packed: bytes, root: Path) -> dict[PurePosixPath, File]:
             return dict(_entry(archive, entry) for entry in islice(archive, MOST))
     except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise MLError(f"{root / BASE} cannot be unpacked: {error}. {_MEND}") from error
-    return files
 
 
 def _entry(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> tuple[PurePosixPath, File]:
