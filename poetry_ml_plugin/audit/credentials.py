@@ -98,7 +98,7 @@ ISSUED = {
     "an Authorization header": (
         "uthorization",
         rb"\b(?i:authorization[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|token))"
-        rb"\s+(?=\S*\d)[\w+/=.~-]{8,}",
+        rb"\s+(?P<value>(?=\S*\d)[\w+/=.~-]{8,})",
     ),
     "a Weights & Biases key": ("wandb", rb"\bwandb\b[^\n]{0,60}\b[0-9a-f]{40}\b"),
     "a password in a connection string": (
@@ -126,6 +126,19 @@ ISSUED = {
         "--pass curl",
         rb"\s--pass(?:word|wd)?[ =][\"']?(?P<value>(?=[^\s\"'`]*\d)[^\s\"'`]{4,80})",
     ),
+    "a secret in an element": (
+        "</",
+        rb"<(?i:[\w.-]*(?:password|passwd|secret|token|api-?key))>(?P<value>[^<\s]{4,200})</",
+    ),
+    "a secret in an instruction": (
+        "ENV",
+        rb"\bENV\s+\w*(?i:password|passwd|secret|token|api_?key)\w*[ \t]+(?P<value>(?=\S*\d)\S{6,200})",
+    ),
+    "a secret as a variable's value": (
+        "value",
+        rb"""name["']?\s*:\s*["']?\w*(?i:password|passwd|secret|token|api_?key)["']?\s*[,\n]\s*"""
+        rb"""["']?value["']?\s*:\s*["']?(?P<value>[^\s"'{}$]{4,200})""",
+    ),
     "a login in a command": (
         "curl",
         rb"\bcurl\b[^\n]{0,200}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,80}:(?P<value>[^\s\"']{4,80})",
@@ -136,12 +149,13 @@ LOCAL = re.compile(rb"localhost|127\.[\d.]+|0\.0\.0\.0|[\w-]+|(?:[\w-]+\.)*examp
 # What people call a secret, and what they set it to: in quotes, or bare where files are written so.
 HINT = re.compile(rb"pass|pwd|secret|token|cred|key")
 ASSIGNED = re.compile(
-    rb"""(?P<kind>passw(?:or)?d|passphrase|(?<![a-z])pass|pwd|secret|token|credentials?|keys?)
+    rb"""(?P<kind>passw(?:or)?d|passphrase|(?<![a-z])pass|pwd|secret|token|credentials?|keys?(?:_base)?)
         ["']?\]?(?:\s*:\s*[\w.\[\]| ]{1,40}?(?=\s*=[^=]))?
         [ \t]*(?:=>|:=|:|=(?!=)|(?P<default>,))[ \t]*
         (?:\[\s*|\r?\n[ \t]*-[ \t]+)?  # the first of a list
         (?:[rbu]?(?:\"\"\"|\'\'\')\s{0,40}(?P<triple>[^\s"']{4,500})
         |[rbu]?"(?P<double>[^"\n]{4,500})"|[rbu]?'(?P<single>[^'\n]{4,500})'
+        |`(?P<ticked>[^`\s]{4,500})`
         |(?P<bare>(?![!&*%|>\[{])[^\s"'`,;]{4,500}))""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -150,9 +164,11 @@ SECRET_KEY = re.compile(  # of the many things that are called a key
     re.IGNORECASE,
 )
 DEFAULT = re.compile(rb"(?:getenv|environ\.get|environ\.setdefault)\(\s*[\"']\w*$")
-COMMAND = re.compile(rb"(?:%(?:set_)?env|export)\s+\w*$")  # in a notebook, where all else is code
+# In a notebook, where all else is code; and in an address.
+COMMAND = re.compile(rb"(?:%(?:set_)?env|export)\s+\w*$|[?&]\w*$")
 SETTINGS = frozenset(
     [
+        ".bash",
         ".cfg",
         ".conf",
         ".config",
@@ -160,11 +176,13 @@ SETTINGS = frozenset(
         ".ini",
         ".json",
         ".properties",
+        ".sh",
         ".tfvars",
         ".toml",
         ".xml",
         ".yaml",
         ".yml",
+        ".zsh",
     ]
 )
 # Where a value that is not in quotes is code, or a number.
@@ -182,6 +200,7 @@ PIECES = re.compile(
     rb'"[^"\n]{1,500}"(?:' + _GAP + rb'"[^"\n]{1,500}"){1,20}'
     rb"|'[^'\n]{1,500}'(?:" + _GAP + rb"'[^'\n]{1,500}'){1,20}"
 )
+JOINED = re.compile(rb"(?<=\.join\()\s{0,20}[\[(][^\])\n]{1,1000}(?=[\])])")
 LOGIN = re.compile(rb"(?:user|login|account|e-?mail|host|url|service)[ _-]?(?:name|id)?|name")
 PASSWORD_COLUMN = re.compile(rb"passw(?:or)?d|passphrase|pwd|secret|token")
 SECRET_COLUMN = re.compile(
@@ -197,7 +216,7 @@ REFERENCE = re.compile(
 FILLER = re.compile(
     rb"none|null|true|false|todo|xxx+|guest|pass|passwd|(?:[a-z_ -]*[ _-])?(?:change-?_?me|dummy|example|fake|"
     rb"insert|missing|optional|password|placeholder|redacted|required|secret|string|token|"
-    rb"unknown|your)(?:[ _-][a-z_ -]*)?|[a-z]+[_-]?(?:password|secret|token|key)",
+    rb"unknown|your)(?:[ _-][a-z_ -]*)?|[a-z]+[_-]?(?:password|secret|token|key)|(?:[a-z]+[_-])+(?:secret|token|key|credential)s?\d{0,2}",
     re.IGNORECASE,
 )
 
@@ -294,7 +313,7 @@ def _decoded(encoded: bytes) -> bytes | None:
 
 def _in_pieces(content: bytes, path: PurePosixPath) -> Iterator[tuple[int, str]]:
     """Find credentials that are written as several strings, one after the other or added up."""
-    for match in PIECES.finditer(content):
+    for match in (*PIECES.finditer(content), *JOINED.finditer(content)):
         whole = b"".join(re.findall(rb"[\"']([^\"'\n]*)[\"']", match[0]))
         if len(whole) < 8 or b" " in whole:
             continue
@@ -326,7 +345,7 @@ def _in_columns(content: bytes) -> Iterator[tuple[int, str]]:
 
 def _assigned(content: bytes, path: PurePosixPath) -> Iterator[tuple[int, str]]:
     suffix = path.suffix.lower()
-    settings = suffix in SETTINGS or path.name.startswith(".env")
+    settings = suffix in SETTINGS or path.name.startswith((".env", "Dockerfile", "Makefile"))
     for hint in HINT.finditer(content.lower()):
         match = ASSIGNED.match(content, hint.start())
         if match is None:
@@ -347,16 +366,18 @@ def _named(content: bytes, match: re.Match[bytes]) -> bool:
 
 
 def _secret(match: re.Match[bytes], settings: bool) -> bool:
-    value = match["triple"] or match["double"] or match["single"] or match["bare"]
+    quoted = match["triple"] or match["double"] or match["single"]
+    value = quoted or match["ticked"] or match["bare"]
     kind = match["kind"].lower()
     if _stands_for(value) or value.lower() == kind or b" " in value:
         return False
     # People choose their passwords, so any word may be one; keys are made by machines, and look so.
-    if kind.startswith((b"passw", b"passp", b"pwd")) and (settings or match["bare"] is None):
+    is_password = kind.startswith((b"passw", b"passp", b"pwd"))
+    if is_password and (settings or quoted):
         return True
     if kind == b"pass" and settings and re.search(rb"\d", value):
         return True
-    looks = len(value) >= 8 and re.fullmatch(rb"[\w+/=.~:@!#^&?,-]+", value)
+    looks = len(value) >= (6 if is_password else 8) and re.fullmatch(rb"[\w+/=.~:@!#^&?,-]+", value)
     return bool(looks and re.search(rb"\d", value) and re.search(rb"[A-Za-z]", value))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,15 @@ def find(root: Path) -> Env | None:
     return env
 
 
+def folder_of(root: Path) -> Path | None:
+    """Find the folder of the virtualenv that Poetry has for a project, installed in it or not."""
+    try:
+        env = EnvManager(Factory().create_poetry(root)).get()
+    except Exception:  # noqa: BLE001  # no project that Poetry could read yet, or no Python for it
+        return None
+    return Path(env.path) if env.is_venv() else None
+
+
 def python_of(root: Path) -> str:
     """Return the minor version that a project is installed for, else the preferred one."""
     env = find(root)
@@ -62,22 +72,21 @@ def leave_own(folder: Path | None = None) -> None:
     Where Poetry is to make none, as in a container, that is what the user wants.
     """
     active = os.environ.get("VIRTUAL_ENV")
-    if (
-        active
-        and Path(active).resolve() == Path(sys.prefix).resolve()
-        and _creates(_config(folder))
-    ):
+    if active and Path(active).resolve() == Path(sys.prefix).resolve() and _is_to_create(folder):
         del os.environ["VIRTUAL_ENV"]
 
 
-def _config(folder: Path | None) -> Config:
-    """Poetry's configuration for the project that a folder is in, or for none."""
-    if folder is None:
-        return Config.create()
-    try:
-        return Factory().create_poetry(folder).config
-    except Exception:  # noqa: BLE001  (there is no project, or a broken one, and others say so)
-        return Config.create()
+def _is_to_create(folder: Path | None) -> bool:
+    """Tell whether Poetry makes virtualenvs for the project that a folder is in, or for none."""
+    # Poetry's own reader of a project's poetry.toml would have it count for every project to come.
+    if folder is not None and "POETRY_VIRTUALENVS_CREATE" not in os.environ:
+        roots = (root for root in (folder, *folder.parents) if (root / "pyproject.toml").is_file())
+        try:
+            local = tomllib.loads((next(roots) / "poetry.toml").read_text(encoding="utf-8"))
+            return bool(local["virtualenvs"]["create"])
+        except (StopIteration, OSError, ValueError, KeyError, TypeError):
+            pass  # it says nothing of that
+    return _creates(Config.create())
 
 
 def _creates(config: Config) -> bool:

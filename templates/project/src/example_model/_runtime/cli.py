@@ -113,8 +113,8 @@ settings_option = click.option(
 
 
 @click.command()
-@traceback_option
 @settings_option
+@traceback_option
 @click.pass_obj
 def train(project: Project, overrides: dict[str, str]) -> None:
     """Fit the model on data/ as configs/train.yaml says, and save it in artifacts/."""
@@ -123,9 +123,9 @@ def train(project: Project, overrides: dict[str, str]) -> None:
 
 
 @click.command()
-@traceback_option
 @click.option("--data", help="A file of other rows, instead of those held out of the training.")
 @settings_option
+@traceback_option
 @click.pass_obj
 def evaluate(project: Project, data: str | None, overrides: dict[str, str]) -> None:
     """Evaluate the saved model on the rows held out of its training, or on other data."""
@@ -144,12 +144,12 @@ def example(project: Project) -> None:
 
 
 @click.command()
-@traceback_option
 @click.argument("rows", required=False)
 @click.option("--example", is_flag=True, help="Predict the model's own example rows.")
 @click.option(
     "--missing", multiple=True, metavar="COLUMN", help="A field that the table has no column for."
 )
+@traceback_option
 @click.pass_obj
 def predict(project: Project, rows: str | None, example: bool, missing: tuple[str, ...]) -> None:
     """Predict ROWS: JSON, a .json, .jsonl, .csv or .parquet file, or - for standard input."""
@@ -209,12 +209,12 @@ def schema(
 
 
 @click.command()
-@traceback_option
 @click.option("--host", help="Address to listen on; 0.0.0.0 to be reached from other machines.")
 @click.option("--port", envvar="PORT", help="Port to listen on; 0 for any free one. [$PORT]")
 @click.option("--workers", envvar="WEB_CONCURRENCY", help="Processes. [$WEB_CONCURRENCY]")
 @click.option("--reload", is_flag=True, help="Restart when the code or an artifact changes.")
 @settings_option
+@traceback_option
 @click.pass_obj
 def serve(
     project: Project,

@@ -13,7 +13,8 @@ def of_user(error: BaseException) -> str:
     """Format the traceback of an error in the user's code; an empty text where none of it is the user's."""
     told = traceback.TracebackException.from_exception(error)
     _cut(told)
-    return "".join(told.format()) if told.stack else ""
+    is_syntax = isinstance(error, SyntaxError) and not _is_ours(str(error.filename))
+    return "".join(told.format()) if told.stack or is_syntax else ""
 
 
 def _cut(told: traceback.TracebackException) -> None:
@@ -26,8 +27,11 @@ def _cut(told: traceback.TracebackException) -> None:
 
 
 def _is_machinery(frame: traceback.FrameSummary) -> bool:
-    if frame.filename.startswith("<frozen "):  # runpy and importlib
-        return True
-    path = Path(frame.filename)
-    is_entry = path.name == "__main__.py" or frame.filename == sys.argv[0]
-    return is_entry or any(folder in path.parents for folder in MACHINERY)
+    is_entry = Path(frame.filename).name == "__main__.py" or frame.filename == sys.argv[0]
+    return is_entry or _is_ours(frame.filename)
+
+
+def _is_ours(filename: str) -> bool:
+    """Tell whether a file is of the machinery, of click, or of Python's own runpy and importlib."""
+    parents = Path(filename).parents
+    return filename.startswith("<frozen ") or any(folder in parents for folder in MACHINERY)
