@@ -23,11 +23,11 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 from serving import service
 from shapes import SHAPES
 
-from poetry_ml_plugin.adopt import inspect, plan, record
+from poetry_ml_plugin.adopt import inspect, modules, plan, record
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import edit, pyproject, requirements
 from poetry_ml_plugin.project.requirements import Dependency
-from poetry_ml_plugin.template import scaffold, update
+from poetry_ml_plugin.template import extras, scaffold, update
 
 RUNTIME = {"click", "falcon", "msgspec", "numpy", "onnxruntime", "pyyaml", "waitress"}
 
@@ -481,6 +481,133 @@ def test_a_pointer_of_git_lfs_is_no_model(whisk: Path) -> None:
     adopted(whisk)
     (said,) = said_of(whisk)
     assert said.endswith('Git LFS pointer, not the file itself. Run "git lfs pull".')
+
+
+def test_a_table_of_ours_alone_is_no_reason_to_add_nothing(tmp_path: Path) -> None:
+    table = '\n[tool.poetry-ml-plugin]\npackage = "scores"\n'
+    files = {**SHAPES["array tables"]}
+    files["pyproject.toml"] += table
+    root = lay_out(tmp_path, files)
+    assert adopted(root).names.package == "scores"
+    assert (root / "src/scores/__main__.py").exists()
+    assert adopted(root).is_empty
+
+
+OPTIONAL_GROUPS = """\
+[project]
+name = "choices"
+version = "1"
+requires-python = ">=3.11"
+
+[project.optional-dependencies]
+web = ["falcon (>=4.0.2,<4.1)"]
+
+[tool.poetry.group.train]
+optional = true
+
+[tool.poetry.group.train.dependencies]
+pandas = "^2.2"
+
+[tool.poetry.group.quality]
+optional = true
+
+[tool.poetry.group.quality.dependencies]
+pytest = "^8.3"
+ruff = "*"
+
+[tool.poetry.group.boost.dependencies]
+xgboost = "*"
+"""
+
+
+def test_what_is_installed_only_when_asked_for_is_added_where_it_is_needed(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, {"pyproject.toml": OPTIONAL_GROUPS})
+    adopted(root)
+    toml = pyproject.describe(root)
+    assert toml.optional_groups == {"train", "quality", "notebook"}
+    assert toml.groups["train"] == {"pandas"}
+    assert toml.groups["ml-train"] == {"pandas", "scikit-learn", "skl2onnx", "skops"}
+    assert toml.groups["dev"] == {"pytest"}
+    found = requirements.by_group(toml)
+    (pandas,) = [d for d in found["ml-train"] if d.name == "pandas"]
+    (test,) = found["dev"]
+    assert (pandas.versions, test.versions) == ("^2.2", "^8.3")  # those of the project
+    (falcon,) = [d for d in found["main"] if d.name == "falcon"]
+    assert falcon.versions == ">=4.0.2,<4.1"
+    poetry("check", cwd=root)
+
+
+def test_groups_of_ours_stay_optional(tmp_path: Path) -> None:
+    adopted(root := lay_out(tmp_path, SHAPES["array tables"]))
+    assert pyproject.describe(root).optional_groups == {"boost", "notebook"}
+
+
+def workflow(root: Path) -> str:
+    project = pyproject.read(root)
+    assert project is not None
+    (file,) = extras.plan(project, "ci").values()
+    return file.content.decode()
+
+
+def test_a_workflow_runs_what_the_project_has(tmp_path: Path) -> None:
+    root = lay_out(tmp_path / "a", {"pyproject.toml": OPTIONAL_GROUPS})
+    adopted(root)
+    assert "pytest" in workflow(root)
+    assert "ruff" not in workflow(root)
+    files = dict(SHAPES["standard groups"])
+    adopted(root := lay_out(tmp_path / "b", files))
+    assert "ruff check" in workflow(root)
+    assert "ruff format" not in workflow(root)  # the code was there before
+    files["pyproject.toml"] += "\n[tool.ruff.format]\nquote-style = 'single'\n"
+    adopted(root := lay_out(tmp_path / "c", files))
+    assert "ruff format --check" in workflow(root)
+
+
+NAMESPACE = """\
+[project]
+name = "namespace"
+version = "1"
+requires-python = ">=3.11"
+
+[tool.poetry]
+package-mode = false
+"""
+
+
+@pytest.mark.parametrize(
+    ("toml", "files"),
+    [
+        (NAMESPACE, {"run.py": "def main():\n    from namespace.lib import work\n"}),
+        (
+            f'{NAMESPACE}\n[tool.poetry.dependencies]\nlib = {{ path = "lib" }}\n',
+            {"lib/src/namespace/lib/work.py": ""},
+        ),
+        (
+            f'{NAMESPACE}\n[tool.poetry.group.dev.dependencies]\nlib = [{{ path = "lib" }}]\n',
+            {"lib/namespace/__init__.py": ""},
+        ),
+        (NAMESPACE, {"poetry.lock": '[[package]]\nname = "namespace-lib"\nversion = "1"\n'}),
+    ],
+    ids=["imported", "a path, no __init__", "a path in a list", "locked"],
+)
+def test_a_package_of_that_name_would_hide_a_dependency(
+    tmp_path: Path, toml: str, files: dict[str, str]
+) -> None:
+    root = lay_out(tmp_path / "work", {"pyproject.toml": toml, **files})
+    assert plan.plan(inspect.find(root), "3.11").names.package == "namespace_ml"
+    with pytest.raises(MLError, match="would hide one that the project uses"):
+        plan.plan(inspect.find(root), "3.11", "namespace")
+
+
+def test_an_installed_module_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = lay_out(tmp_path / "work", {"pyproject.toml": NAMESPACE})
+    site = "lib/python3.11/site-packages"
+    lay_out(tmp_path, {f"env/{site}/namespace/part.py": "", "linked/other/__init__.py": ""})
+    lay_out(tmp_path, {f"env/{site}/other.pth": f"{tmp_path / 'linked'}\n"})
+    monkeypatch.setattr("poetry_ml_plugin.host.venv.folder_of", lambda root: tmp_path / "env")
+    found = modules.foreign(root, pyproject.describe(root))
+    assert {"namespace", "other"} <= found
+    assert plan.plan(inspect.find(root), "3.11").names.package == "namespace_ml"
 
 
 def test_a_flat_setuptools_project_keeps_its_package(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin.adopt import declare, inspect, record
+from poetry_ml_plugin.adopt import declare, inspect, modules, record
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, platforms, staging
@@ -61,7 +61,8 @@ def plan(
     `python` is the interpreter's minor version, like "3.12", for a project that does not name its own.
     `data` is a table to learn from, instead of the sample's.
     """
-    if ours := pyproject.read(project.root) if project.content else None:
+    ours = pyproject.read(project.root) if project.content else None
+    if ours and _has_files(project.root / "src" / ours.package):
         if data:
             raise MLError(
                 f"{project.root} has a model already. Put {data.path.name} into data/raw/, and run: "
@@ -70,7 +71,7 @@ def plan(
         return _of_adopted(project, ours)
     _check(project)
     model = inspect.model_of(project.root)
-    own = Names(project.name, _package(project, package))
+    own = Names(project.name, _package(project, package or (ours.package if ours else None)))
     if model and data:
         raise MLError(
             f"{project.root} has a model already, that of {model}. Add it without --data."
@@ -183,10 +184,17 @@ def _package(project: Existing, wish: str | None) -> str:
     if base[:1].isdigit():  # a distribution may be called so, and a package not
         base = names.suggest(base)
     choices = [base, f"{base}_ml", f"{base}_service"] if wish is None else [names.fit_package(wish)]
+    foreign = modules.foreign(project.root, project.toml)
     for package in choices:
         ends = [f"{place}{package}{end}" for place in ("", "src/") for end in ("", ".py")]
-        if _fits(package) and not any(_has_files(project.root / end) for end in ends):
+        exists = any(_has_files(project.root / end) for end in ends)
+        if _fits(package) and not exists and package not in foreign:
             return package
+    if choices[0] in foreign:
+        raise MLError(
+            f"A package {choices[0]} would hide one that the project uses. "
+            "Choose another with --package NAME."
+        )
     raise MLError(f"The package {choices[0]} already exists. Choose another with --package NAME.")
 
 

@@ -99,7 +99,7 @@ and trained on it. The table stays out of git unless you say so.
         self, project: Project, steps: Steps, data: Data, files: Iterable[PurePosixPath]
     ) -> int:
         """Bring up a project about the user's table: all of it or, on any failure, nothing."""
-        start, commit = first_run.repository_steps(project, [str(path) for path in files])
+        start, commit = first_run.repository_steps(project, data.committed(project, files))
         own_repository = not self.option("no-git") and steps.run([start])
         install, train = not self.option("no-install"), not self.option("no-train")
         if install:

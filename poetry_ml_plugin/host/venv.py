@@ -51,6 +51,15 @@ def find(root: Path) -> Env | None:
     return env
 
 
+def folder_of(root: Path) -> Path | None:
+    """Find the folder of the virtualenv that Poetry has for a project, installed in it or not."""
+    try:
+        env = EnvManager(Factory().create_poetry(root)).get()
+    except Exception:  # noqa: BLE001  # no project that Poetry could read yet, or no Python for it
+        return None
+    return Path(env.path) if env.is_venv() else None
+
+
 def python_of(root: Path) -> str:
     """Return the minor version that a project is installed for, else the preferred one."""
     env = find(root)

@@ -77,20 +77,12 @@ def _absent(toml: PyProject) -> list[str]:
 
     Code that was there before the template is not reformatted, unless the project formats it with ruff.
     """
-    optional = {
-        name for name, group in pyproject.table(toml.poetry, "group").items() if _is_optional(group)
-    }
-    there = {
-        name for group, names in toml.groups.items() if group not in optional for name in names
-    }
+    installed = toml.groups.keys() - toml.optional_groups
+    there = {name for group in installed for name in toml.groups[group]}
     absent = [command for command, tool in NEEDS.items() if tool not in there]
     was_there = "keep" in toml.settings
     formats = "format" in pyproject.table(toml.data, "tool", "ruff")
     return [*absent, *([FORMAT] if was_there and not formats else [])]
-
-
-def _is_optional(group: object) -> bool:
-    return isinstance(group, dict) and group.get("optional") is True
 
 
 def _without(text: str, commands: list[str]) -> str:

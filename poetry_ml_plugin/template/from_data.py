@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -57,6 +57,13 @@ class Data:
     def place(self) -> PurePosixPath:
         """Where the file lies in the project."""
         return PurePosixPath("data/raw") / self.path.name
+
+    def committed(self, project: Project, files: Iterable[PurePosixPath]) -> list[str]:
+        """What git is to have whatever it ignores: all but the table, unless that is to be committed."""
+        package = PurePosixPath("src", project.package)
+        inferred = [package / "data.py", package / "models" / "schema.py"]
+        kept = (path for path in files if path != self.place or self.commit)
+        return [str(path) for path in (*kept, *inferred)]
 
     @property
     def verb(self) -> list[str]:
