@@ -25,6 +25,7 @@ from poetry_ml_plugin.project.pyproject import Project
 from poetry_ml_plugin.template import extras, update
 
 MANIFEST = "src/churn/artifacts/manifest.json"
+NOBODY = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}  # no registry
 NO_ENV = {"POETRY_VIRTUALENVS_CREATE": "false"}
 
 
@@ -300,7 +301,7 @@ def test_no_command_writes_through_a_link_that_leads_outside(
     run("git", "init", "--quiet", cwd=copy)
     (copy / ".env.local").write_text("API_KEY=abc\n")
     link(copy, linked, outside / target)
-    done = poetry(*words, cwd=copy, code=1)
+    done = poetry(*words, cwd=copy, code=1, env=NOBODY)
     assert f"outside {copy}" in (done.stdout + done.stderr).replace("\n", " ")
     assert [path.name for path in outside.iterdir()] == ["file"]
     assert (outside / "file").read_text() == "theirs\n"

@@ -87,7 +87,7 @@ def _find(check: Check, facts: ProjectFacts) -> tuple[Problem, ...]:
         return tuple(check.find(facts))
     except MLError as error:
         return (Problem(*_parts(error)),)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  (what cannot be checked is not all right)
         return (
             Problem(f"this cannot be checked: {type(error).__name__}: {error}", "Fix that first."),
         )

@@ -7,6 +7,8 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,8 +19,18 @@ from poetry_ml_plugin.host import git
 from poetry_ml_plugin.project import pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
+Node = ast.Import | ast.ImportFrom
+BROKEN = (OSError, SyntaxError, ValueError, RecursionError, MemoryError)  # of a source, when parsed
+
 ENTRIES = ("__init__.py", "__main__.py", "models/model.py")  # from which all others are imported
-MACHINERY = "_runtime"
+
+
+@dataclass(frozen=True)
+class Imports:
+    """The import statements of a module: all of them, and those that run as it is imported itself."""
+
+    everywhere: tuple[Node, ...]
+    at_once: tuple[Node, ...]
 
 
 def imported(project: Project) -> list[PurePosixPath]:
@@ -34,7 +46,7 @@ def imported(project: Project) -> list[PurePosixPath]:
         if path in found:
             continue
         found.add(path)
-        waiting += [p for p in _imports(package, path) if p not in found]
+        waiting += set(_imported_by(package, path)) - found
     return sorted(found)
 
 
@@ -76,13 +88,13 @@ def faults(project: Project) -> Iterator[Problem]:
     for path in imported(project):
         where = project.at(package / path)
         try:
-            tree = ast.parse((package / path).read_bytes())
+            imports = _imports(package / path)
         except OSError as error:
             yield Problem(f"{where} cannot be read: {error.strerror}", "Fix that first.")
-        except (SyntaxError, ValueError) as error:
+        except BROKEN as error:
             yield _unparsable(project, where, error)
         else:
-            for line, name in _absent(package, path, tree):
+            for line, name in _absent(package, path, imports.at_once):
                 yield Problem(
                     f"{where}, line {line}, imports {name}, which does not exist",
                     "Add that module, or remove the import.",
@@ -94,7 +106,7 @@ def stale(facts: ProjectFacts) -> Iterator[Problem]:
     try:
         content = (facts.project.artifacts_dir / artifacts.MANIFEST).read_bytes()
         recorded = json.loads(content)["run"].get("code", {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return  # of which the artifacts' own check speaks
     package = facts.project.artifacts_dir.parent
     for name, digest in sorted(_plain_names(recorded).items()):
@@ -112,10 +124,10 @@ def _change(path: Path) -> str:
     return "changed" if path.is_file() else "was removed"
 
 
-def _unparsable(project: Project, where: str, error: SyntaxError | ValueError) -> Problem:
+def _unparsable(project: Project, where: str, error: Exception) -> Problem:
     """The problem of a module's syntax; a warning where the project's Python is newer than this one."""
     line = f", line {error.lineno}," if isinstance(error, SyntaxError) and error.lineno else ""
-    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    said = error.msg if isinstance(error, SyntaxError) else str(error) or type(error).__name__
     try:
         pinned = pyproject.pinned_python((project.root / ".python-version").read_text())
         newer = tuple(map(int, pinned.split(".")[:2])) > sys.version_info[:2]
@@ -128,14 +140,14 @@ def _unparsable(project: Project, where: str, error: SyntaxError | ValueError) -
     )
 
 
-def _absent(package: Path, path: PurePosixPath, tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Yield what a module imports of its package, as it is imported itself, and is not there."""
-    for node in tree.body:
+def _absent(package: Path, path: PurePosixPath, nodes: Iterable[Node]) -> Iterator[tuple[int, str]]:
+    """Yield what these statements of a module import of its package, and is not there."""
+    for node in nodes:
         asked: list[list[str]] = []
         if isinstance(node, ast.Import):
             names = [alias.name.split(".") for alias in node.names]
             asked = [rest for head, *rest in names if head == package.name]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = _base(package, path, node)
             asked = [] if base is None else [base]
         for rest in asked:
@@ -165,7 +177,7 @@ def _digest(path: Path) -> str:
     """Hash a module's syntax tree as the project's `_runtime/sources.py` does: docs/reference/manifest.md."""
     try:
         return hashlib.sha256(repr(_plain(ast.parse(path.read_bytes()))).encode()).hexdigest()
-    except (OSError, SyntaxError, ValueError):
+    except BROKEN:
         return ""
 
 
@@ -191,19 +203,35 @@ def _has_docstring(node: Any) -> bool:
     )
 
 
-def _imports(package: Path, path: PurePosixPath) -> Iterator[PurePosixPath]:
+def _imports(path: Path) -> Imports:
+    """Read a module's import statements. Raises one of BROKEN where it cannot be parsed."""
+    stat = path.stat()
+    return _parsed(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(path: Path, mtime: int, size: int) -> Imports:
+    # Many checks ask for the same, and to parse all of a package takes a second.
+    tree = ast.parse(path.read_bytes())
+    return Imports(
+        tuple(node for node in ast.walk(tree) if isinstance(node, Node)),
+        tuple(node for node in tree.body if isinstance(node, Node)),
+    )
+
+
+def _imported_by(package: Path, path: PurePosixPath) -> Iterator[PurePosixPath]:
     """Yield the files of the package that a module of it may import."""
     try:
-        tree = ast.parse((package / path).read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        nodes = _imports(package / path).everywhere
+    except BROKEN:
         return
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 head, _, rest = alias.name.partition(".")
                 if head == package.name:
                     yield from _files(package, rest.split(".") if rest else [])
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = _base(package, path, node)
             if base is not None:
                 yield from _files(package, base)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -60,7 +61,10 @@ class Container(MLCommand):
             return False
         self.line(escape(change.diff))
         # With nobody to ask, --overwrite is the answer.
-        return not self.io.is_interactive() or self.confirm(f"Replace {change.name}?", False)
+        nobody = not (
+            self.io.is_interactive() and sys.stdin.isatty()
+        )  # cleo asks /dev/null for ever
+        return nobody or self.confirm(f"Replace {change.name}?", False)
 
     def _read(self, project: Project) -> values.Values:
         image = self.option("image")

@@ -40,7 +40,12 @@ def render(name: str, values: Values, **others: str) -> str:
 
 
 def changes(root: Path, planned: Mapping[str, str]) -> list[Change]:
-    """List what the planned files would change. Raises MLError for one that cannot be read."""
+    """List what the planned files would change.
+
+    Raises MLError for one that cannot be read, or that a link leads out of the project.
+    """
+    for name in planned:
+        inside.resolve(root / name, root)
     found = [Change(name, _read(root / name), text) for name, text in planned.items()]
     return [change for change in found if change.old != change.new]
 
