@@ -8,7 +8,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin.adopt import record
+from poetry_ml_plugin.adopt import metadata, record
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.project import edit, pyproject, requirements
 from poetry_ml_plugin.project.names import Names
@@ -59,12 +59,18 @@ def _described(project: Existing, own: Names, python: str) -> dict[str, Any]:
     }
     if (project.root / "README.md").exists():
         described["readme"] = "README.md"
-    described["requires-python"] = pyproject.requires_python(python)
-    points = pyproject.table(setup, "entry_points").get("console_scripts", [])
-    scripts = [str(point).partition("=") for point in points if isinstance(points, list)]
-    if scripts:
-        described["scripts"] = {name.strip(): place.strip() for name, _, place in scripts}
-    return {"project": described}
+    described["requires-python"] = _requires_python(project, python)
+    return {"project": {**described, **metadata.described(setup)}}
+
+
+def _requires_python(project: Existing, python: str) -> str:
+    """Bound the Pythons of a project: as setup.py does, and as the service needs."""
+    ours = pyproject.requires_python(python)
+    said = project.setup.get("python_requires")
+    if not isinstance(said, str) or project.pythons_of_setup.allows_all(parse_constraint(ours)):
+        return ours
+    lowest = parse_constraint(pyproject.requires_python(pyproject.LOWEST))
+    return str(project.pythons_of_setup.intersect(lowest))
 
 
 def _packages(project: Existing, own: Names) -> list[dict[str, str]]:
