@@ -24,7 +24,7 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 from serving import service
 from shapes import SHAPES
 
-from poetry_ml_plugin.adopt import inspect, modules, plan, record
+from poetry_ml_plugin.adopt import inspect, metadata, modules, plan, record
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import edit, pyproject, requirements
 from poetry_ml_plugin.project.requirements import Dependency
@@ -806,6 +806,34 @@ def test_a_back_end_says_what_is_computed(tmp_path: Path, monkeypatch: pytest.Mo
     assert plot == ["matplotlib (>=3)", 'pillow ; python_version < "3.14"']
     assert described["scripts"]["x"] == "x:main"
     assert "attrs (>=23)" in described["dependencies"]
+
+
+BACKEND = """\
+import pathlib
+
+def _info(folder):
+    info = pathlib.Path(folder, "x-2.5.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: x\\nVersion: 2.5\\n")
+    return info.name
+
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    pathlib.Path("x.egg-info").mkdir()
+    return _info(folder)
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    raise NotImplementedError
+"""
+IN_TREE = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+
+
+def test_a_back_end_is_asked_in_an_environment_of_its_own(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, {"pyproject.toml": IN_TREE, "own.py": BACKEND})
+    assert metadata.ask(root) == {"name": "x", "version": "2.5"}
+    assert not (root / "x.egg-info").exists()
+    (root / "own.py").write_text("raise SystemExit('no such luck')\n")
+    with pytest.raises(MLError, match="no such luck"):
+        metadata.ask(root)
 
 
 def test_a_setup_is_run_only_after_a_yes(tmp_path: Path) -> None:
