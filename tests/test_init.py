@@ -543,6 +543,56 @@ def test_groups_of_ours_stay_optional(tmp_path: Path) -> None:
     assert pyproject.describe(root).optional_groups == {"boost", "notebook"}
 
 
+LOCK_OF_POETRY_1 = """\
+[[package]]
+name = "click"
+version = "7.1.2"
+category = "main"
+optional = false
+python-versions = "*"
+
+[metadata]
+lock-version = "2.0"
+python-versions = "^3.8"
+content-hash = "0"
+"""
+
+
+def test_other_versions_than_were_tested_are_said_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    toml = """\
+[tool.poetry]
+name = "older"
+version = "1"
+description = ""
+authors = []
+
+[tool.poetry.dependencies]
+python = "^3.8"
+click = "*"
+msgspec = { version = "^0.9" }
+numpy = "^2"
+"""
+    root = lay_out(tmp_path, {"pyproject.toml": toml, "poetry.lock": LOCK_OF_POETRY_1})
+    notes = plan.plan(inspect.find(root), "3.11").notes
+    assert any("asks for msgspec (^0.9), and the service was tested" in note for note in notes)
+    assert any("poetry.lock has click 7.1.2" in note for note in notes)
+    assert not any("numpy" in note for note in notes)
+    assert tree(root).keys() == {"pyproject.toml", "poetry.lock"}
+
+
+def test_what_setup_asks_for_wins_over_pins(tmp_path: Path) -> None:
+    setup = (
+        "from setuptools import setup\nsetup(name='x', install_requires=['attrs>=20', 'idna'])\n"
+    )
+    pins = "attrs==20.1\nidna==2.8\nsix==1.15\n"
+    root = lay_out(tmp_path, {"setup.py": setup, "requirements.txt": pins})
+    adopted(root)
+    main = requirements.main(pyproject.describe(root))
+    assert [main[name].versions for name in ("attrs", "idna", "six")] == [">=20", "==2.8", "==1.15"]
+
+
 def workflow(root: Path) -> str:
     project = pyproject.read(root)
     assert project is not None

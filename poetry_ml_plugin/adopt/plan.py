@@ -222,6 +222,7 @@ def _notes(
         yield _recorded(record.find(project.root, model), model)
     if hidden := git.ignored(project.root, map(str, added)):
         yield f"git ignores {', '.join(hidden)}: to commit any of them, use git add --force."
+    yield from declare.doubts(project, model)
     if not project.toml.is_package:
         yield f"package-mode is off: run the package with PYTHONPATH=src python -m {own.package}"
     if not project.toml.is_described and (project.root / "setup.py").exists():

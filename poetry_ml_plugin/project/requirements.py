@@ -205,6 +205,13 @@ def by_group(toml: PyProject) -> dict[str, list[Dependency]]:
     return found
 
 
+def main(toml: PyProject) -> dict[str, Dependency]:
+    """List by name what a project needs to run, in either table."""
+    legacy = pyproject.table(toml.poetry, "dependencies")
+    listed = [_from_poetry(name, said) for name, said in legacy.items() if name != "python"]
+    return united([*parsed(toml.standard.get("dependencies")), *listed])
+
+
 def on_request(toml: PyProject) -> dict[str, Dependency]:
     """List by name what a project installs only when asked to: extras, and optional groups."""
     extras = pyproject.table(toml.standard, "optional-dependencies").values()
