@@ -96,10 +96,12 @@ class Service:
 
 
 def closed(connection: socket.socket) -> bool:
-    """Whether the other end has closed a connection on which nothing is to be read."""
+    """Whether the other end has closed a connection, after what it still said."""
     connection.settimeout(0)
     try:
-        return connection.recv(1) == b""
+        while connection.recv(65536):
+            pass
+        return True
     except BlockingIOError:
         return False
     except OSError:

@@ -23,7 +23,7 @@ SLEEPY = """
 import pathlib, sys, time
 from churn import package
 from churn._runtime.service import ServeConfig
-from churn._runtime.server.supervisor import Supervisor
+from churn._runtime.serving import serve
 class Sleepy:
     batch = False
     def predict(self, data: list[float]) -> list[float]:
@@ -33,8 +33,8 @@ class Sleepy:
         return data
 settings = dict(pair.split("=") for pair in sys.argv[1:])
 import msgspec
-supervisor = Supervisor(package, Sleepy, lambda: msgspec.convert({"port": 0, "workers": 1, **settings}, ServeConfig, strict=False))
-supervisor.run(lambda url: print("Serving at", url, flush=True))
+configure = lambda: msgspec.convert({"port": 0, "workers": 1, **settings}, ServeConfig, strict=False)
+serve(package, Sleepy, configure, lambda url: print("Serving at", url, flush=True))
 """
 
 

@@ -18,7 +18,7 @@ SLOW = """
 import pathlib, time
 from churn import package
 from churn._runtime.service import ServeConfig
-from churn._runtime.server.supervisor import Supervisor
+from churn._runtime.serving import serve
 class Slow:
     def predict(self, data):
         if data == "secret":
@@ -26,8 +26,7 @@ class Slow:
         while not pathlib.Path(data).exists():
             time.sleep(0.01)
         return data
-supervisor = Supervisor(package, Slow, lambda: ServeConfig(port=0, workers=2))
-supervisor.run(lambda url: print("Serving at", url, flush=True))
+serve(package, Slow, lambda: ServeConfig(port=0, workers=2), lambda url: print("Serving at", url, flush=True))
 """
 
 
@@ -119,7 +118,7 @@ def test_the_platform_says_the_port(churn: Churn) -> None:
 
 def test_serving_imports_no_training_library(churn: Churn) -> None:
     ask = (
-        "import sys; from churn import package; from churn._runtime.server.worker import Server; from churn.models.model import Model;"
+        "import sys; from churn import package; from churn._runtime.serving import serve; from churn.models.model import Model;"
         "Model(); print(sorted({'pandas', 'sklearn', 'skl2onnx'} & set(sys.modules)))"
     )
     assert run(churn.python, "-c", ask, cwd=churn.root).stdout == "[]\n"

@@ -23,8 +23,14 @@ SAMPLE_GROUPS = {"train", "boost"}
 SAMPLE_TOOLS = {"ruff"}  # an existing project has tools of its own choice
 
 
-def wish(project: Existing, own: Names, python: str, model: str | None) -> dict[str, Any]:
-    """Collect what pyproject.toml does not say yet and has to."""
+def wish(
+    project: Existing,
+    own: Names,
+    python: str,
+    model: str | None,
+    template: str = render.DEFAULT,
+) -> dict[str, Any]:
+    """Collect what pyproject.toml does not say yet and has to, for the files of a template."""
     said: dict[str, Any] = {"tool": {"poetry": {}}}
     if not project.toml.is_described:
         said = edit.merged(_described(project, own, python), said)
@@ -39,12 +45,14 @@ def wish(project: Existing, own: Names, python: str, model: str | None) -> dict[
         said = edit.merged(said, _script(project, own))
     else:
         said["tool"]["pytest"] = {"ini_options": {"pythonpath": ["src"]}}
-    for group, dependencies in _dependencies(project, model).items():
+    for group, dependencies in _dependencies(project, model, template).items():
         said = edit.merged(said, _group(project, group, dependencies))
     version = importlib.metadata.version(render.DISTRIBUTION)
     if render.from_index():
         said["tool"]["poetry"]["requires-plugins"] = {render.DISTRIBUTION: f">={version}"}
     said["tool"][pyproject.TOOL] = {"package": own.package, "template-version": version}
+    if template != render.DEFAULT:
+        said["tool"][pyproject.TOOL]["template-source"] = template
     if not project.toml.is_described and "build-system" not in project.toml.data:
         said["build-system"] = BUILD_SYSTEM
     return said
@@ -78,7 +86,7 @@ def doubts(project: Existing, model: str | None) -> Iterator[str]:
     """Say where a project asks for other versions of a library than the template was tested with."""
     theirs = requirements.main(project.toml)
     locked = lock.read(project.root)
-    for wanted in _wanted(project, model)["main"]:
+    for wanted in _wanted(project, model, render.DEFAULT)["main"]:
         said = theirs.get(canonicalize_name(wanted.name))
         if said is None or said.url:
             continue
@@ -135,9 +143,11 @@ def _script(project: Existing, own: Names) -> dict[str, Any]:
     )
 
 
-def _dependencies(project: Existing, model: str | None) -> dict[str, list[Dependency]]:
+def _dependencies(
+    project: Existing, model: str | None, template: str
+) -> dict[str, list[Dependency]]:
     """List what to add to each group: the template's dependencies, and those of older files."""
-    wanted = _wanted(project, model)
+    wanted = _wanted(project, model, template)
     older = [] if project.toml.is_described else _older(project)
     for dependency in older:
         group = "dev" if requirements.for_development(dependency) else "main"
@@ -158,9 +168,9 @@ def _dependencies(project: Existing, model: str | None) -> dict[str, list[Depend
     return {group: dependencies for group, dependencies in result.items() if dependencies}
 
 
-def _wanted(project: Existing, model: str | None) -> dict[str, list[Dependency]]:
+def _wanted(project: Existing, model: str | None, template: str) -> dict[str, list[Dependency]]:
     """List what the template needs, by group, in the versions that the project itself asks for."""
-    wanted = requirements.by_group(pyproject.describe(render.template_dir()))
+    wanted = requirements.by_group(pyproject.describe(render.template_dir(template)))
     wanted["dev"] = [d for d in wanted["dev"] if d.name not in SAMPLE_TOOLS]
     if model:
         wanted = {group: ds for group, ds in wanted.items() if group not in SAMPLE_GROUPS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,11 +14,12 @@ from poetry.core.constraints.version import parse_constraint
 from poetry_ml_plugin.adopt import declare, inspect, metadata, modules, record
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import git, platforms
+from poetry_ml_plugin.host import git, platforms, staging
 from poetry_ml_plugin.project import edit, names, pyproject
 from poetry_ml_plugin.project.names import Names
 from poetry_ml_plugin.project.pyproject import Project
-from poetry_ml_plugin.template import render, scaffold, update
+from poetry_ml_plugin.template import find, from_data, render, scaffold, update
+from poetry_ml_plugin.template.from_data import Data
 from poetry_ml_plugin.template.render import PYPROJECT, File, Template
 
 # What an existing model needs no example of.
@@ -51,22 +53,40 @@ class Plan:
         return bool(self.files) and self.before == self.after
 
 
-def plan(project: Existing, python: str, package: str | None = None) -> Plan:
+def plan(
+    project: Existing, python: str, package: str | None = None, data: Data | None = None
+) -> Plan:
     """Plan what `poetry ml init` adds. Raises MLError if the project cannot have it.
 
     `python` is the interpreter's minor version, like "3.12", for a project that does not name its own.
+    `data` is a table to learn from, instead of the sample's.
     """
     ours = pyproject.read(project.root) if project.content else None
     if ours and _has_files(project.root / "src" / ours.package):
+        if data:
+            raise MLError(
+                f"{project.root} has a model already. Put {data.path.name} into data/raw/, and run: "
+                f"{data.command}"
+            )
         return _of_adopted(project, ours)
     _check(project)
     model = inspect.model_of(project.root)
     own = Names(project.name, _package(project, package or (ours.package if ours else None)))
-    rendered = render.plan(own, python)
+    if model and data:
+        raise MLError(
+            f"{project.root} has a model already, that of {model}. Add it without --data."
+        )
+    word = find.FROM_DATA if data else find.DEFAULT
+    template = find.get(word, project.root, project.root)
+    rendered = render.plan(own, python, data.description if data else None, template)
     files = dict(_files(project, own, rendered, model))
     files[update.BASE] = update.remember(rendered)[update.BASE]
+    if data:
+        if (project.root / data.place).exists():
+            raise MLError(f"{project.root / data.place} is there already, and was left as it is.")
+        files = from_data.add(files, data)
     added = scaffold.missing(files, project.root)
-    wish = declare.wish(project, own, python, model)
+    wish = declare.wish(project, own, python, model, word)
     wish["tool"][pyproject.TOOL]["keep"] = _left_out(rendered, added)
     after = edit.extend(project.content, wish)
     kept = tuple(str(name) for name in files if name not in added)
@@ -109,6 +129,25 @@ def apply(todo: Plan) -> None:
             platforms.write_whole(todo.root / name, file.content)
         return
     scaffold.add({**todo.files, PYPROJECT: File(todo.after)}, todo.root)
+
+
+def take_back(todo: Plan, lock: bytes | None) -> None:
+    """Remove what was added, if it was, and what came of it; `lock` is poetry.lock as it was."""
+    with platforms.uninterrupted():
+        if (todo.root / PYPROJECT).read_bytes() != todo.after:
+            return
+        staging.remove(todo.root / "src" / todo.names.package)
+        for name in todo.files:
+            (todo.root / name).unlink(missing_ok=True)
+        for folder in sorted({p for name in todo.files for p in name.parents}, reverse=True):
+            with contextlib.suppress(OSError):  # it has files of the project's own, or is gone
+                (todo.root / folder).rmdir()
+        found = ((PYPROJECT, todo.before or None), (PurePosixPath("poetry.lock"), lock))
+        for name, content in found:
+            if content is None:
+                (todo.root / name).unlink(missing_ok=True)
+            else:
+                platforms.write_whole(todo.root / name, content)
 
 
 def diff(todo: Plan) -> Iterator[str]:

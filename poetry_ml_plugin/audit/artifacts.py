@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
 from packaging.utils import canonicalize_name
@@ -41,6 +41,7 @@ class Entry:
     format: str
     libraries: Mapping[str, str]  # their versions
     strict: bool  # whether those must be the very ones
+    needs: tuple[str, ...]  # the distributions that loading it takes
 
 
 def parse(content: bytes) -> dict[str, Entry]:
@@ -48,8 +49,15 @@ def parse(content: bytes) -> dict[str, Entry]:
     try:
         listed = json.loads(content)["artifacts"]
         return {name: _entry(name, entry) for name, entry in sorted(listed.items())}
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def is_inside(name: str) -> bool:
+    """Tell whether a name in a manifest is the path of a file below artifacts/, on any system."""
+    paths = PurePosixPath(name), PureWindowsPath(name)
+    anchored = any(path.anchor or ".." in path.parts for path in paths)
+    return bool(paths[0].parts) and not anchored
 
 
 def digest(stream: IO[bytes], head: bytes = b"") -> tuple[str, int]:
@@ -62,31 +70,51 @@ def digest(stream: IO[bytes], head: bytes = b"") -> tuple[str, int]:
 
 
 def listed(project: Project) -> dict[str, Entry]:
-    """Read the entries of a project's manifest; there are none without a manifest."""
+    """Read the entries of a project's manifest that lie in artifacts/; none without a manifest."""
     try:
-        return parse((project.artifacts_dir / MANIFEST).read_bytes())
+        entries = parse((project.artifacts_dir / MANIFEST).read_bytes())
     except (OSError, ValueError):
         return {}
+    return {name: entry for name, entry in entries.items() if is_inside(name)}
 
 
 def files(project: Project) -> list[str]:
     """List the manifest and the files in it, by their paths in the project."""
-    inside = (name for name in listed(project) if ".." not in PurePosixPath(name).parts)
-    return [project.at(project.artifacts_dir / name) for name in (MANIFEST, *inside)]
+    return [project.at(project.artifacts_dir / name) for name in (MANIFEST, *listed(project))]
 
 
 def verify(project: Project) -> list[Problem]:
     """Find how a project's artifacts differ from their manifest."""
+    if pending := _pending(project):
+        return [pending]
     path = project.artifacts_dir / MANIFEST
     try:
         content = path.read_bytes()
         entries = parse(content)
+    except IsADirectoryError:
+        return [_folder(project.at(path))]
     except OSError:
         message = f"{project.at(path)} is missing: there is no trained model"
         return [Problem(message, _fetch(path), severity="warning")]
     except ValueError:
         return [_pointer(project.at(path), content) or _no_manifest(project.at(path))]
     return [*_listed(project, entries), *_unlisted(project, entries)]
+
+
+def dependent(project: Project) -> Iterator[Problem]:
+    """Tell where the training found that a prediction depends on the other rows of the call."""
+    try:
+        content = (project.artifacts_dir / MANIFEST).read_bytes()
+        recorded = json.loads(content)["run"]["independent"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return
+    if recorded is False:
+        yield Problem(
+            "A row's prediction depends on the other rows of a request, and so the service predicts "
+            "each request by itself",
+            "Predict each row from its own values, unless the order of rows is meant to matter.",
+            severity="warning",
+        )
 
 
 def compare(where: str, entry: Entry, sha256: str, size: int, head: bytes) -> Problem | None:
@@ -126,6 +154,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder; a path that cannot exist is not."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def unlisted(names: Iterable[str], entries: Iterable[str]) -> list[str]:
     """List files without an entry; placeholders and files of tools need none."""
     known = {MANIFEST, *entries, *(f"{name}.dvc" for name in entries)}
@@ -137,22 +173,32 @@ def _entry(name: str, entry: Mapping[str, object]) -> Entry:
     suffix = PurePosixPath(name).suffix
     kind = entry.get("format", VERSIONED.get(suffix, suffix.removeprefix(".")))
     if not (isinstance(sha256, str) and isinstance(size, int) and isinstance(libraries, dict)):
-        raise ValueError(f"{name} is not described")
+        raise ValueError(f"{name!r} is not described")
+    name.encode()  # raises ValueError for half a surrogate pair, which no file has in its name
     strict = kind in VERSIONED.values() or bool(entry.get("trusted"))
-    return Entry(sha256, size, str(kind), libraries, strict)
+    needs = entry.get("needs")
+    if not isinstance(needs, list):  # of a project that an earlier version made
+        needs = sorted(libraries) if strict else {"onnx": ["onnxruntime"]}.get(str(kind), [])
+    return Entry(sha256, size, str(kind), libraries, strict, tuple(map(str, needs)))
 
 
 def _listed(project: Project, entries: Mapping[str, Entry]) -> Iterator[Problem]:
+    folder = project.at(project.artifacts_dir)
     for name, entry in entries.items():
-        path, where = project.artifacts_dir / name, project.at(project.artifacts_dir / name)
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            yield Problem(f"{name} in {MANIFEST} is outside artifacts/", TRAIN)
+        path, where = project.artifacts_dir / name, f"{folder}/{name}"
+        if not is_inside(name):
+            yield Problem(f"{name or repr(name)} in {MANIFEST} is outside artifacts/", TRAIN)
+        elif is_folder(path):
+            yield _folder(where)
         elif not is_file(path):
             yield Problem(f"{where} is missing", _fetch(path))
         else:
-            with path.open("rb") as file:
-                head = file.read(1024)
-                found = compare(where, entry, *digest(file, head), head)
+            try:
+                with path.open("rb") as file:
+                    head = file.read(1024)
+                    found = compare(where, entry, *digest(file, head), head)
+            except OSError as error:
+                found = Problem(f"{where} cannot be read: {error.strerror}", TRAIN)
             if found:
                 yield found
 
@@ -162,6 +208,22 @@ def _unlisted(project: Project, entries: Iterable[str]) -> Iterator[Problem]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
     for name in unlisted((path.relative_to(folder).as_posix() for path in paths), entries):
         yield Problem(f"{project.at(folder / name)} is not in the manifest", UNLISTED)
+
+
+def _pending(project: Project) -> Problem | None:
+    """Find the set of a training that was killed before the last of its files was in place."""
+    committed = project.artifacts_dir.with_name(f".{project.artifacts_dir.name}-committed")
+    if not committed.is_dir():
+        return None
+    return Problem(
+        f"the last training was interrupted while it replaced the artifacts: {project.at(committed)} "
+        "holds the new ones",
+        f"Run: poetry run python -m {project.package} verify",
+    )
+
+
+def _folder(where: str) -> Problem:
+    return Problem(f"{where} is a folder, not a file", f"Remove it. {TRAIN}")
 
 
 def _fetch(path: Path) -> str:

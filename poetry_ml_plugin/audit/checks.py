@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import importlib.metadata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from packaging.version import InvalidVersion, Version
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin.audit import artifacts, leaks
+from poetry_ml_plugin.audit import artifacts, code, dependencies, leaks
 from poetry_ml_plugin.audit.facts import Finder, ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.errors import MLError
@@ -49,10 +49,21 @@ class Result:
         return "warning" if self.check.advice or all(warnings) else "error"
 
 
-def run(project: Project, checks: Iterable[Check]) -> list[Result]:
-    """Run each check on a project. An error while checking becomes a problem too."""
+def run(project: Project, checks: Iterable[Check], strict: bool = False) -> list[Result]:
+    """Run each check on a project. An error while checking becomes a problem too.
+
+    `strict` makes an error of each warning, except where a check gives advice only.
+    """
     facts = ProjectFacts(project)
-    return [Result(check, _find(check, facts)) for check in checks]
+    found = ((check, _find(check, facts)) for check in checks)
+    return [
+        Result(check, tuple(map(_as_error, problems)) if strict and not check.advice else problems)
+        for check, problems in found
+    ]
+
+
+def _as_error(problem: Problem) -> Problem:
+    return replace(problem, severity="error")
 
 
 def fix(results: Iterable[Result]) -> list[tuple[Problem, str]]:
@@ -76,6 +87,10 @@ def _find(check: Check, facts: ProjectFacts) -> tuple[Problem, ...]:
         return tuple(check.find(facts))
     except MLError as error:
         return (Problem(*_parts(error)),)
+    except (OSError, ValueError) as error:
+        return (
+            Problem(f"this cannot be checked: {type(error).__name__}: {error}", "Fix that first."),
+        )
 
 
 def _parts(error: MLError) -> tuple[str, str]:
@@ -165,6 +180,14 @@ def artifacts_are_whole(facts: ProjectFacts) -> Iterable[Problem]:
     return facts.damage
 
 
+def code_is_whole(facts: ProjectFacts) -> Iterable[Problem]:
+    return code.faults(facts.project)
+
+
+def rows(facts: ProjectFacts) -> Iterable[Problem]:
+    return artifacts.dependent(facts.project)
+
+
 def versions(facts: ProjectFacts) -> Iterable[Problem]:
     return artifacts.versions(facts.project, facts.lock) if facts.lock else []
 
@@ -200,6 +223,9 @@ CHECKS = [
     Check("lock", "poetry.lock matches pyproject.toml", lock_is_fresh),
     Check("artifacts", "artifacts match their manifest", artifacts_are_whole),
     Check("versions", "library versions of the artifacts are locked", versions),
+    Check("dependencies", "runtime dependencies include what serving needs", dependencies.runtime),
+    Check("trained-code", "the code is as it was when the model was trained", code.stale),
+    Check("rows", "rows are predicted independently", rows, advice=True),
     Check("credentials", "no credentials committed", credentials),
     Check("sizes", "no file above 50 MB in git", sizes),
     Check("template", "template is up to date", template),

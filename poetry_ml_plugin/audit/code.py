@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from poetry_ml_plugin.audit import artifacts
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
+from poetry_ml_plugin.host import git
+from poetry_ml_plugin.project import pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
 ENTRIES = ("__init__.py", "__main__.py", "models/model.py")  # from which all others are imported
@@ -45,6 +48,47 @@ def left_behind(project: Project, shipped: Iterable[PurePosixPath]) -> list[str]
     return [project.at(package / path) for path in sorted(missing)]
 
 
+def behind(project: Project, missing: Mapping[str, str]) -> list[Problem]:
+    """Say which modules stay behind, and why. `missing` tells of each where it is not: "in the wheel"."""
+    rules = git.ignoring(project.root, missing)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, where in missing.items():
+        groups.setdefault((where, rules.get(name, "")), []).append(name)
+    return [_stays(names, where, rule) for (where, rule), names in groups.items()]
+
+
+def _stays(names: list[str], where: str, rule: str) -> Problem:
+    listed = ", ".join(names)
+    message = f"{listed}, which the package imports, would not be {where}"
+    if not rule:
+        return Problem(
+            message, 'See packages, include and exclude of [tool.poetry], and "git status".'
+        )
+    return Problem(
+        f"{message}: {rule}, has git ignore {'it' if len(names) == 1 else 'them'}",
+        f"Run: git add --force {' '.join(names)}. Or remove that rule.",
+    )
+
+
+def faults(project: Project) -> Iterator[Problem]:
+    """Yield the modules that cannot be parsed, and imports of modules that the package does not have."""
+    package = project.artifacts_dir.parent
+    for path in imported(project):
+        where = project.at(package / path)
+        try:
+            tree = ast.parse((package / path).read_bytes())
+        except OSError as error:
+            yield Problem(f"{where} cannot be read: {error.strerror}", "Fix that first.")
+        except (SyntaxError, ValueError) as error:
+            yield _unparsable(project, where, error)
+        else:
+            for line, name in _absent(package, path, tree):
+                yield Problem(
+                    f"{where}, line {line}, imports {name}, which does not exist",
+                    "Add that module, or remove the import.",
+                )
+
+
 def stale(facts: ProjectFacts) -> Iterator[Problem]:
     """Yield a warning for each module that the training imported, and that has changed since."""
     try:
@@ -54,12 +98,56 @@ def stale(facts: ProjectFacts) -> Iterator[Problem]:
         return  # of which the artifacts' own check speaks
     package = facts.project.artifacts_dir.parent
     for name, digest in sorted(_plain_names(recorded).items()):
-        if _digest(package / name) != digest:
+        is_told = name in ENTRIES and not (package / name).exists()  # by the check of the layout
+        if not is_told and _digest(package / name) != digest:
             yield Problem(
-                f"{facts.project.at(package / name)} changed since the model was trained",
+                f"{facts.project.at(package / name)} {_change(package / name)} since the model was "
+                "trained",
                 'Run "poetry ml train".',
                 severity="warning",
             )
+
+
+def _change(path: Path) -> str:
+    return "changed" if path.is_file() else "was removed"
+
+
+def _unparsable(project: Project, where: str, error: SyntaxError | ValueError) -> Problem:
+    """The problem of a module's syntax; a warning where the project's Python is newer than this one."""
+    line = f", line {error.lineno}," if isinstance(error, SyntaxError) and error.lineno else ""
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    try:
+        pinned = pyproject.pinned_python((project.root / ".python-version").read_text())
+        newer = tuple(map(int, pinned.split(".")[:2])) > sys.version_info[:2]
+    except (OSError, ValueError):
+        newer = False
+    return Problem(
+        f"{where}{line} is not valid Python: {said}",
+        "Fix that first.",
+        severity="warning" if newer else "error",
+    )
+
+
+def _absent(package: Path, path: PurePosixPath, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield what a module imports of its package, as it is imported itself, and is not there."""
+    for node in tree.body:
+        asked: list[list[str]] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+            asked = [rest for head, *rest in names if head == package.name]
+        elif isinstance(node, ast.ImportFrom):
+            base = _base(package, path, node)
+            asked = [] if base is None else [base]
+        for rest in asked:
+            if not _exists(package, rest) and f"{'/'.join(rest)}.py" not in ENTRIES:
+                yield node.lineno, ".".join([package.name, *rest])
+
+
+def _exists(package: Path, names: list[str]) -> bool:
+    place = package.joinpath(*names)
+    if place.is_dir() or place.with_name(f"{place.name}.py").is_file():
+        return True
+    return any(place.parent.glob(f"{place.name}.*"))  # a module in another language
 
 
 def _plain_names(recorded: Any) -> Mapping[str, str]:

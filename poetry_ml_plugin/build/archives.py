@@ -44,4 +44,6 @@ def _sdist(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes] | None]]:
         for info in sdist:
             if not info.isdir():
                 path = PurePosixPath(*PurePosixPath(info.name).parts[1:])
+                if info.issparse():  # a few bytes of it unpack to any size
+                    raise ValueError(f"{path} is a sparse file")
                 yield path, sdist.extractfile(info) if info.isreg() else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import tomlkit
@@ -10,12 +10,13 @@ from poetry.core.factory import Factory
 from poetry.core.masonry.builders.sdist import SdistBuilder
 from poetry.core.masonry.builders.wheel import WheelBuilder
 
-from poetry_ml_plugin.audit import artifacts, credentials, leaks
+from poetry_ml_plugin.audit import artifacts, code, credentials, dependencies, leaks
 from poetry_ml_plugin.audit.checks import Check
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.build import archives
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import git
 from poetry_ml_plugin.project import edit, lock, pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
@@ -28,13 +29,22 @@ NO_SBOM = (
 
 def before(project: Project) -> list[Problem]:
     """Find every reason not to build a project as it is on disk."""
-    locked = lock.read(project.root)
+    facts = ProjectFacts(project)
     return [
-        *artifacts.verify(project),
-        *(artifacts.versions(project, locked) if locked else _unlocked(project)),
+        *facts.damage,
+        *(artifacts.versions(project, facts.lock) if facts.lock else _unlocked(project)),
+        *dependencies.runtime(facts),
         *(links(project) or lost(project)),
+        *_errors(code.faults(project)),
+        *lost_code(project),
         *leaks.in_tree(project),
+        *(code.stale(facts) if project.strict else ()),
     ]
+
+
+def advice(project: Project) -> list[Problem]:
+    """Find what is no reason not to build a project, and should be known."""
+    return [] if project.strict else list(code.stale(ProjectFacts(project)))
 
 
 def after(project: Project, archive: Path) -> list[Problem]:
@@ -70,11 +80,33 @@ def lost(project: Project) -> list[Problem]:
     ]
 
 
+def lost_code(project: Project) -> list[Problem]:
+    """Find modules that the package imports and a build would leave out."""
+    missing: dict[str, list[str]] = {}
+    for kind, names in contents(project).items():
+        package = _package_in(project, wheel=kind == "wheel")
+        shipped = [name.relative_to(package) for name in names if package in name.parents]
+        for name in code.left_behind(project, shipped):
+            missing.setdefault(name, []).append(kind)
+    kinds = {name: f"in the {' and the '.join(kinds)}" for name, kinds in missing.items()}
+    return code.behind(project, kinds)
+
+
 def packs(facts: ProjectFacts) -> list[Problem]:
     return links(facts.project) or lost(facts.project)
 
 
-CHECK = Check("packaging", "wheel and sdist contain the artifacts", packs)
+def packs_code(facts: ProjectFacts) -> list[Problem]:
+    try:
+        return [*code.faults(facts.project), *lost_code(facts.project)]
+    except MLError:  # it cannot be built at all, of which the other check speaks
+        return list(code.faults(facts.project))
+
+
+CHECKS = [
+    Check("packaging", "wheel and sdist contain the artifacts", packs),
+    Check("code", "wheel and sdist contain the modules that are imported", packs_code),
+]
 
 
 def include(project: Project) -> None:
@@ -99,9 +131,10 @@ def contents(project: Project) -> dict[str, set[PurePosixPath]]:
     if toml.backend != pyproject.BACKEND or not toml.is_package:
         return {}
     try:
-        poetry = Factory().create_poetry(project.root)
-        wheel = WheelBuilder(poetry).find_files_to_add()
-        sdist = SdistBuilder(poetry).find_files_to_add(exclude_build=False)
+        with git.safely():
+            poetry = Factory().create_poetry(project.root)
+            wheel = WheelBuilder(poetry).find_files_to_add()
+            sdist = SdistBuilder(poetry).find_files_to_add(exclude_build=False)
     except (OSError, RuntimeError, ValueError) as error:
         raise MLError(f"{project.root} cannot be built: {error}") from error
     return {
@@ -184,7 +217,16 @@ def _link(project: Project, path: Path) -> Problem | None:
 
 def _artifacts_in(project: Project, wheel: bool) -> PurePosixPath:
     """Return the artifacts' folder in a wheel, or in an sdist."""
-    return PurePosixPath(*() if wheel else ("src",), project.package, project.artifacts_dir.name)
+    return _package_in(project, wheel) / project.artifacts_dir.name
+
+
+def _package_in(project: Project, wheel: bool) -> PurePosixPath:
+    """Return the package's folder in a wheel, or in an sdist."""
+    return PurePosixPath(*() if wheel else ("src",), project.package)
+
+
+def _errors(problems: Iterable[Problem]) -> Iterator[Problem]:
+    return (problem for problem in problems if problem.severity == "error")
 
 
 def _include(project: Project) -> str:

@@ -20,7 +20,7 @@ SECONDS = 300
 # Runs in the project's own Python: imports what serving imports from the unpacked wheel, and nothing of
 # what only development installs. It makes no Model: what a model loads is the manifest's business.
 SCRIPT = '''
-import importlib, importlib.metadata, json, pkgutil, re, sys, traceback
+import importlib, importlib.metadata, json, os, pathlib, re, sys, traceback
 
 asked = json.load(sys.stdin)
 package, folder, runtime = asked["package"], asked["folder"], set(asked["runtime"])
@@ -53,36 +53,31 @@ sys.path.insert(0, folder)
 for name in [n for n in sys.modules if n.partition(".")[0] == package]:
     del sys.modules[name]
 
-def modules():
-    yield package
-    yield f"{package}.models.model"
-    machinery = importlib.import_module(f"{package}._runtime")
-    for found in pkgutil.walk_packages(machinery.__path__, f"{package}._runtime."):
-        if found.name.rpartition(".")[2] not in asked["without"]:
-            yield found.name
-
 failed = []
-for name in modules():
+for name in asked["modules"]:
     try:
-        importlib.import_module(name)
-    except Exception as error:
+        importlib.import_module(f"{package}.{name}".rstrip("."))
+    except BaseException as error:  # sys.exit, too
         frames = traceback.extract_tb(error.__traceback__)
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         own = [frame for frame in frames if frame.filename.startswith(folder)]
         failed.append({
-            "module": name,
-            "message": f"{type(error).__name__}: {error}",
+            "module": f"{package}.{name}".rstrip("."),
+            "message": f"{type(error).__name__}: {error}".replace(folder + os.sep, ""),
             "missing": missing,
             "distribution": min(owners.get(str(missing).partition(".")[0], [None])),
             "file": own[-1].filename[len(folder) + 1:] if own else "",
             "line": own[-1].lineno if own else 0,
         })
         break
-json.dump(failed, sys.stdout)
+pathlib.Path(asked["answer"]).write_text(json.dumps(failed), encoding="utf-8")
+os._exit(0)  # what a module has put off to the end is not waited for
 '''
 
-# Machinery that a training alone imports, or an extra.
-NOT_SERVED = ("run", "onnx", "vault", "grpc", "reload", "reloader", "profile", "schema_writer")
+_UNPROVED = "The build was removed, since its code could not be imported to check it:"
+
+# What the command line, a prediction and the service import first: the package itself is "".
+SERVED = ("", "__main__", "models.model", "_runtime.server.supervisor", "_runtime.service.app")
 
 
 def prove(project: Project, wheel: Path, python: Path | None) -> Iterator[Problem]:
@@ -118,25 +113,40 @@ def _unpack(wheel: Path, folder: Path, package: str) -> None:
 def _import(
     project: Project, folder: Path, python: Path, locked: Lock
 ) -> Iterable[dict[str, object]]:
+    answer = folder / "answer.json"  # what the code prints may be anything
     asked = {
         "package": project.package,
         "folder": str(folder),
+        "answer": str(answer),
         "runtime": sorted(p.name for p in locked.packages if p.runtime and not p.optional),
-        "without": NOT_SERVED,
+        "modules": [name for name in SERVED if _is_in(folder / project.package, name)],
     }
     try:
         done = subprocess.run(
             [str(python), "-I", "-c", SCRIPT],
             input=json.dumps(asked),
-            capture_output=True,
-            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            cwd=folder,
             timeout=SECONDS,
             check=False,
         )
-        failures: list[dict[str, object]] = json.loads(done.stdout.splitlines()[-1])
-    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
-        raise MLError(f"The wheel's code could not be imported to be checked: {error}") from error
+    except subprocess.TimeoutExpired:
+        raise MLError(f"{_UNPROVED} that took more than {SECONDS} s.") from None
+    except OSError as error:
+        raise MLError(f"{_UNPROVED} {python} does not start: {error.strerror}.") from error
+    try:
+        failures: list[dict[str, object]] = json.loads(answer.read_bytes())
+    except (OSError, ValueError):
+        raise MLError(f"{_UNPROVED} Python ended with {done.returncode}.") from None
     return failures
+
+
+def _is_in(package: Path, name: str) -> bool:
+    """Tell whether a module should be there: of the machinery, a project has what its version has."""
+    path = package.joinpath(*name.split("."))
+    return not name.startswith("_runtime.") or path.with_suffix(".py").is_file()
 
 
 def _problem(wheel: Path, failure: dict[str, object]) -> Problem:

@@ -22,6 +22,7 @@ COMMANDS = {
     "ml update": "update:Update",
     "ml add": "add:Add",
     "ml template check": "template_check:Check",
+    "ml schema": "schema:Schema",
     "ml train": "train:Train",
     "ml evaluate": "evaluate:Evaluate",
     "ml predict": "predict:Predict",

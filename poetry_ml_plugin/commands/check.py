@@ -18,6 +18,7 @@ from poetry_ml_plugin.build import contents
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.deploy import readiness
 from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.template import leftovers
 
 STYLES = {"ok": "success", "warning": "comment", "error": "error"}
 
@@ -27,13 +28,18 @@ class Check(MLCommand):
     description = "Checks that the project can be built, shared and deployed."
     options = [  # noqa: RUF012
         option("fix", None, "Fix what can be fixed safely, then check again."),
+        option("strict", None, "Count warnings as errors, except those of deploy targets."),
         option("json", None, "Print JSON."),
     ]
-    help = "The exit code is 1 if there is an error, and 0 if there are only warnings."
+    help = """\
+The exit code is 1 if there is an error, and 0 if there are only warnings. With --strict it is 1 if there
+is a warning.
+"""
 
     def act(self) -> int:
         project = pyproject.find(self.folder)
-        results = checks.run(project, every_check())
+        strict = bool(self.option("strict")) or project.strict
+        results = checks.run(project, every_check(), strict)
         if self.option("fix") and (tried := checks.fix(results)):
             for problem, fault in tried:
                 said = (
@@ -42,7 +48,7 @@ class Check(MLCommand):
                     else f"Fixed: {problem.message}"
                 )
                 self.line_error(escape(said))
-            results = checks.run(pyproject.find(self.folder), every_check())
+            results = checks.run(pyproject.find(self.folder), every_check(), strict)
         if self.option("json"):
             self.line(escape(json.dumps(_data(results), indent=2)))
         else:
@@ -72,14 +78,22 @@ def every_check() -> list[checks.Check]:
     """List every check: the audit's own, the build's, and one for each deploy target."""
     return [
         *checks.CHECKS,
+        *contents.CHECKS,
         checks.Check("adopted", "artifacts of an adopted model match the manifest", _of_adopted),
-        contents.CHECK,
+        checks.Check("sample", "nothing is left of the template's sample", _leftovers, advice=True),
         *(
             checks.Check(
                 f"deploy-{name}", f"ready for {name}", partial(readiness.ready, target), True
             )
             for name, target in deploy.targets().items()
         ),
+    ]
+
+
+def _leftovers(facts: ProjectFacts) -> list[Problem]:
+    return [
+        Problem(left.message, left.hint, severity="warning")
+        for left in leftovers.remains(facts.project)
     ]
 
 

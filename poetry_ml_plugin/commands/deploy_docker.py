@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from cleo.helpers import argument, option
 
-from poetry_ml_plugin.commands.base.container import IMAGE, OVERWRITE, Container
+from poetry_ml_plugin.audit.facts import ProjectFacts
+from poetry_ml_plugin.commands.base.container import IMAGE, OVERWRITE, STRICT, Container
+from poetry_ml_plugin.deploy import readiness
 from poetry_ml_plugin.deploy.container import (
     builder,
     docker,
     values,
 )
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.project import pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
 
@@ -26,6 +27,7 @@ class Docker(Container):
         option("push", None, "Push the image to the registry in its name."),
         option("files-only", None, "Only write Dockerfile and .dockerignore."),
         OVERWRITE,
+        STRICT,
     ]
     help = """\
 Builds an image with docker, podman or buildah, whichever is installed. Its tag is the project's
@@ -39,14 +41,15 @@ version and a hash of its contents.
             raise MLError(
                 f'"{more[0]}" is not an option of the image builder. See: poetry ml deploy docker --help'
             )
-        project = pyproject.find(self.folder)
+        project = self._project()
         read = self._read(project)
         if self.option("push") and "/" not in read.image:
             raise MLError(
                 f'"{read.image}" has no registry to push to. Name one: --image ghcr.io/acme/{read.image}'
             )
         if not self.option("files-only"):
-            docker.verify(project)
+            docker.verify(project, anew=bool(self.option("overwrite")))
+            self._warn(readiness.advice(ProjectFacts(project)))
         self._settle(project.root, self._image_files(project, read))
         if self.option("files-only"):
             return self._next(f"docker build --tag {docker.reference(project, read)} .")

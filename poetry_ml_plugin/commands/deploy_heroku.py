@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from cleo.helpers import argument, option
@@ -54,6 +55,7 @@ class Deploy(HerokuCommand):
         option("region", None, "Region of a new app, like eu.", flag=False),
         option("team", None, "Team that owns the new app.", flag=False),
         option("dry-run", None, "Show what would be sent, and stop."),
+        option("strict", None, "Refuse code that changed since the model was trained."),
         option("force", None, "Deploy again although the files have not changed."),
     ]
     help = f"""\
@@ -69,6 +71,8 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
 
     def work(self) -> int:
         project = pyproject.find(self.folder)
+        if self.option("strict"):
+            project = replace(project, strict=True)
         options = self._options(project)
         steps = Steps(self.io)
         with tempfile.TemporaryFile() as file:

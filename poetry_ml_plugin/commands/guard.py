@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +12,17 @@ from poetry.factory import Factory
 
 from poetry_ml_plugin.adopt import record
 from poetry_ml_plugin.audit.problems import Problem, listing
-from poetry_ml_plugin.build import builders, contents, sbom
+from poetry_ml_plugin.build import archives, builders, contents, proof, sbom
 from poetry_ml_plugin.commands.base.command import escape
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import venv
 from poetry_ml_plugin.project import lock, pyproject
 
 if TYPE_CHECKING:
     from cleo.events.console_command_event import ConsoleCommandEvent
     from cleo.events.console_terminate_event import ConsoleTerminateEvent
     from cleo.events.event_dispatcher import EventDispatcher
+    from cleo.io.io import IO
 
     from poetry_ml_plugin.project.pyproject import Project
 
@@ -32,18 +33,18 @@ def before(event: ConsoleCommandEvent, dispatcher: EventDispatcher) -> None:
     A project that is not an ML project is none of our business.
     """
     command: Any = event.command
+    project = _project(command)
+    if project is None:
+        return
     try:
-        project = _project(command)
-        if project is None:
-            return
         if command.name == "build":
             _before_build(project, event, dispatcher)
         elif not event.io.input.option("build"):  # else the build that it makes is guarded
             _before_publish(project, command, project.root / event.io.input.option("dist-dir"))
     except MLError as error:
         raise PoetryRuntimeError(escape(str(error))) from error
-    except Exception as error:  # noqa: BLE001
-        _unchecked(error)
+    except Exception as error:
+        raise PoetryRuntimeError(escape(_unchecked(error, command.name))) from error
 
 
 def _project(command: Any) -> Project | None:
@@ -51,6 +52,13 @@ def _project(command: Any) -> Project | None:
         path = command.poetry.file.path
     except RuntimeError:  # there is none, or a broken one, and Poetry will say so
         return None
+    try:
+        return _ml_project(command, path)
+    except MLError as error:
+        raise PoetryRuntimeError(escape(str(error))) from error
+
+
+def _ml_project(command: Any, path: Path) -> Project | None:
     if path.is_absolute():
         return pyproject.read(path.parent)
     # With a relative -C, Poetry goes to the folder and then looks for the same path from there.
@@ -66,6 +74,7 @@ def _before_build(
 ) -> None:
     _refuse("The package was not built. Fix these problems first", _of_adopted(project))
     _refuse("The package was not built. Fix these problems first", contents.before(project))
+    _warn(event.io, contents.advice(project))
     dist = project.root / event.io.input.option("output")
     there = _stamps(dist)
     take_out = builders.put_in(
@@ -81,17 +90,44 @@ def _before_build(
     dispatcher.add_listener("console.terminate", after)  # type: ignore[arg-type]
 
 
-def _after_build(project: Project, built: Iterable[Path], end: ConsoleTerminateEvent) -> None:
+def _after_build(project: Project, built: Collection[Path], end: ConsoleTerminateEvent) -> None:
+    """Remove what was built if it is not as it should be, or if that cannot be found out."""
+    said = "The build was removed, since its check was interrupted."
     try:
-        problems = [v for path in sorted(built) for v in contents.after(project, path)]
-        if problems:
+        said = _verdict(project, built, end)
+    except MLError as error:
+        said = str(error)
+    except Exception as error:  # noqa: BLE001
+        said = _unchecked(error, "build")
+    finally:
+        if said:
             for path in built:
-                path.unlink()
-            said = f"The build was removed. Fix these problems first:\n{listing(problems)}"
+                path.unlink(missing_ok=True)
             end.io.write_error_line(f"<error>{escape(said)}</error>")
             end.set_exit_code(1)
-    except Exception as error:  # noqa: BLE001
-        _unchecked(error)
+
+
+def _verdict(project: Project, built: Iterable[Path], end: ConsoleTerminateEvent) -> str:
+    """Look into what was built. Return why it must not stay; an empty text if it may."""
+    problems = [v for path in sorted(built) for v in contents.after(project, path)]
+    wheels = [path for path in sorted(built) if archives.is_wheel(path)]
+    if wheels and not problems:
+        python = _python(project)
+        problems = [v for path in wheels for v in proof.prove(project, path, python)]
+    _warn(end.io, [problem for problem in problems if problem.severity == "warning"])
+    if errors := [problem for problem in problems if problem.severity == "error"]:
+        return f"The build was removed. Fix these problems first:\n{listing(errors)}"
+    return ""
+
+
+def _python(project: Project) -> Path | None:
+    env = venv.find(project.root)
+    return Path(env.python) if env else None
+
+
+def _warn(io: IO, problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        io.write_error_line(f"<warning>{escape(f'{problem.message}. {problem.hint}')}</warning>")
 
 
 def _before_publish(project: Project, command: Any, dist: Path) -> None:
@@ -133,6 +169,10 @@ def _sbom(project: Project, command: Any) -> bytes:
     return sbom.document(package.name, str(package.version), locked.packages, known)
 
 
-def _unchecked(error: Exception) -> None:
-    # A bug of ours must not be the reason why somebody cannot build.
-    print(f"poetry-ml-plugin did not check the package: {error!r}", file=sys.stderr)
+def _unchecked(error: Exception, command: str) -> str:
+    # What could not be looked at may hold a credential or a broken model.
+    done = "published" if command == "publish" else "built"
+    return (
+        f"The package could not be checked, so it was not {done}: {type(error).__name__}: {error}. "
+        f"To go on without any check, run: poetry --no-plugins {command}"
+    )

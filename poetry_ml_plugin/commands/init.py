@@ -11,13 +11,15 @@ from cleo.helpers import option
 from poetry_ml_plugin.adopt import inspect, plan
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.adopt.plan import Plan
+from poetry_ml_plugin.commands.base import own_data
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.commands.base.steps import Steps
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import platforms, venv
 from poetry_ml_plugin.project.pyproject import Project
-from poetry_ml_plugin.template import first_run
+from poetry_ml_plugin.template import first_run, from_data
 from poetry_ml_plugin.template.first_run import Step
+from poetry_ml_plugin.template.from_data import Data
 
 
 class Init(MLCommand):
@@ -25,6 +27,7 @@ class Init(MLCommand):
     description = "Adds training and serving of a model to an existing project."
     options = [  # noqa: RUF012
         option("package", None, "The name of the package to add.", flag=False),
+        *own_data.options(),
         option("yes", "y", "Do not ask, and run a setup.py that computes what it says."),
         option("dry-run", None, "Print the plan as a diff, and change nothing."),
         option("no-install", None, "Do not lock, install or train."),
@@ -48,7 +51,8 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
 
     def _add(self) -> int:
         project = self._complete(inspect.find(self.folder))
-        todo = plan.plan(project, venv.preferred_python(), self.option("package"))
+        data = own_data.given(self)
+        todo = plan.plan(project, venv.preferred_python(), self.option("package"), data)
         if todo.is_empty:
             self.line(
                 f"{escape(str(todo.root))} is already a machine-learning project: nothing to add."
@@ -62,6 +66,8 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
         if not self._agreed():
             self.line("Nothing was changed.")
             return 1
+        if data:
+            return self._learn(todo, data)
         if todo.renews:
             plan.apply(todo)
             self.line(f"Recorded the artifacts of {escape(str(todo.model))} in the manifest.")
@@ -137,6 +143,36 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
         if todo.model is None and not (installed and sample):
             following += ["poetry ml train"]
         self._say("Next:", todo, [*following, "poetry ml serve"])
+        return 0
+
+    def _learn(self, todo: Plan, data: Data) -> int:
+        """Add a model of the user's table: all of it or, on any failure, nothing."""
+        path = todo.root / "poetry.lock"
+        lock = path.read_bytes() if path.exists() else None
+        project = Project(todo.root, todo.names.package)
+        install, train = not self.option("no-install"), not self.option("no-train")
+
+        def write(tell: first_run.Tell) -> str:
+            plan.apply(todo)
+            return f"{len(todo.files)} files"
+
+        steps = Steps(self.io)
+        try:
+            if steps.run([Step("Add to the project", write)]) and install:
+                steps.run(from_data.steps(project, data, train))
+        except BaseException:  # a signal between two steps
+            plan.take_back(todo, lock)
+            raise
+        if steps.failed:
+            plan.take_back(todo, lock)
+            self.line_error("The project is as it was.", style="error")
+            return steps.exit_code
+        for line in data.said:
+            self.line(escape(f"  {line}".rstrip()))
+        following = [] if install else ["poetry lock", data.command]
+        self._say(
+            "Next:", todo, [*following, *([] if train else ["poetry ml train"]), "poetry ml serve"]
+        )
         return 0
 
     def _say(self, title: str, todo: Plan, commands: list[str]) -> None:

@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from packaging.utils import canonicalize_name
-
-from poetry_ml_plugin.audit import artifacts, checks
+from poetry_ml_plugin.audit import checks, code, dependencies
 from poetry_ml_plugin.audit.facts import Finder, ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.deploy.target import Target
 from poetry_ml_plugin.project.lock import Package
 
 INSTEAD = "Depend on a release or on a git repository instead."
-
-
-def runtime(facts: ProjectFacts) -> Iterable[Problem]:
-    """Find libraries that the artifacts or the service need and a server would not install."""
-    if facts.lock is None or facts.lock.by_poetry_1:  # which is a problem by itself
-        return
-    installed = {p.name for p in facts.lock.packages if p.runtime and not p.optional}
-    needed = {"falcon": "the service", "waitress": "the service"}
-    for file, entry in artifacts.listed(facts.project).items():
-        if entry.strict:
-            needed |= dict.fromkeys(map(canonicalize_name, entry.libraries), file)
-        elif entry.format == "onnx":
-            needed["onnxruntime"] = file
-    for library, user in sorted(needed.items()):
-        if library not in installed:
-            yield Problem(
-                f"{user} needs {library}, which is not a runtime dependency",
-                f'Run "poetry add {library}".',
-            )
 
 
 def by_path(facts: ProjectFacts) -> list[Package]:
@@ -44,12 +23,20 @@ EVERYWHERE: tuple[Finder, ...] = (
     checks.lock_is_fresh,
     checks.artifacts_are_whole,
     checks.versions,
-    runtime,
+    dependencies.runtime,
+    checks.code_is_whole,
 )
 """What every deploy depends on; a target has checks of its own besides."""
+
+
+def advice(facts: ProjectFacts) -> list[Problem]:
+    """Find what does not keep a project from being deployed, and should be known before."""
+    return [] if facts.project.strict else list(code.stale(facts))
 
 
 def ready(target: Target, facts: ProjectFacts) -> Iterable[Problem]:
     """Yield everything that would keep a project from running at a target, as far as its files say."""
     for find in (*EVERYWHERE, *target.own_checks()):
         yield from find(facts)
+    if facts.project.strict:
+        yield from code.stale(facts)

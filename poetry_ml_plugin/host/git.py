@@ -1,4 +1,4 @@
-"""Calls of git."""
+"""Calls of git, none of which runs a program that a repository names."""
 
 from __future__ import annotations
 
@@ -6,11 +6,27 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from poetry_ml_plugin.errors import MLError
+
+# A repository may come from a stranger: its monitor and its hooks are programs, and a committed folder
+# that looks like a repository without a work tree would have a configuration of its own.
+SAFE = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "safe.bareRepository": "explicit",
+}
+# What a caller, such as a hook, says of its own repository would lead to that one instead.
+ELSEWHERE = frozenset(
+    [
+        *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE"),
+        *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_PREFIX"),
+    ]
+)
 
 
 def available() -> bool:
@@ -32,9 +48,20 @@ def outer_repository(folder: Path) -> Path | None:
 
 def ignored(folder: Path, names: Iterable[str]) -> list[str]:
     """List which of these paths git ignores; none outside a repository."""
+    return sorted(ignoring(folder, names))
+
+
+def ignoring(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Map each of these paths that git ignores to the rule, as '"models/" in .gitignore, line 5'."""
     if not available():
-        return []
-    return _run(folder, "check-ignore", "--", *names).stdout.splitlines()
+        return {}
+    given = "".join(f"{name}\0" for name in names)
+    said = _run(folder, "check-ignore", "--verbose", "-z", "--stdin", given=given).stdout
+    parts = iter(said.split("\0")[:-1])
+    return {
+        name: f'"{pattern}" in {source}, line {line}'
+        for source, line, pattern, name in zip(parts, parts, parts, parts, strict=True)
+    }
 
 
 def has_identity(folder: Path) -> bool:
@@ -56,9 +83,14 @@ def init(folder: Path) -> None:
     _must(folder, "init", "--quiet")
 
 
-def commit_all(folder: Path, message: str) -> None:
-    """Commit every file that git does not ignore. Raises MLError with git's own words where it cannot."""
+def commit_all(folder: Path, message: str, ours: Iterable[str] = ()) -> None:
+    """Commit every file that git does not ignore, and those that are `ours` even where it does.
+
+    Raises MLError with git's own words where it cannot.
+    """
     _must(folder, "add", "--all")
+    if hidden := ignored(folder, ours):
+        _must(folder, "--literal-pathspecs", "add", "--force", "--", *hidden)
     _must(folder, "commit", "--quiet", "--message", message)
 
 
@@ -107,6 +139,21 @@ def code(folder: Path, *words: str) -> int:
     return _run(folder, *words).returncode
 
 
+@contextmanager
+def safely() -> Iterator[None]:
+    """Have the calls of git that Poetry makes within this process be as safe as ours."""
+    before = dict(os.environ)
+    count = int(before.get("GIT_CONFIG_COUNT") or 0)
+    for n, (key, value) in enumerate(SAFE.items(), count):
+        os.environ[f"GIT_CONFIG_KEY_{n}"], os.environ[f"GIT_CONFIG_VALUE_{n}"] = key, value
+    os.environ["GIT_CONFIG_COUNT"] = str(count + len(SAFE))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def _files(folder: Path, *options: str) -> set[str]:
     if not available():
         return set()
@@ -131,15 +178,11 @@ def _run(
     timeout: float = 60,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    # A caller's GIT_DIR (as in a hook) would point these calls at another repository.
-    inherited = {
-        k: v
-        for k, v in os.environ.items()
-        if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-    }
+    inherited = {key: value for key, value in os.environ.items() if key not in ELSEWHERE}
+    safe = [word for pair in SAFE.items() for word in ("-c", "=".join(pair))]
     try:
         return subprocess.run(
-            ["git", *words],
+            ["git", *safe, *words],
             cwd=folder,
             env={**inherited, **(env or {})},
             input=given,

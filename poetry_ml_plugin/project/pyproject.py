@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
@@ -25,6 +25,7 @@ KEYS = (
     "package",
     "stream",
     "sbom",
+    "strict",
     "not-secret",
     "keep",
     "template-version",
@@ -215,6 +216,7 @@ class Project:
     package: str
     stream: bool = True  # whether large artifacts are packed by the plugin's own builders
     sbom: bool = False  # whether the wheel says what is locked for it
+    strict: bool = False  # whether code that changed since the training is refused
     not_secret: tuple[str, ...] = ()  # files that look like credentials, and are none
 
     @property
@@ -276,7 +278,8 @@ def read(root: Path) -> Project | None:
 
 
 def _choices(path: Path, section: dict[str, Any]) -> dict[str, Any]:
-    chosen: dict[str, Any] = {name: section[name] for name in ("stream", "sbom") if name in section}
+    known = ("stream", "sbom", "strict")
+    chosen: dict[str, Any] = {name: section[name] for name in known if name in section}
     for name, value in chosen.items():
         if not isinstance(value, bool):
             raise MLError(f"{path}: [tool.{TOOL}] {name} must be true or false.")
@@ -285,6 +288,8 @@ def _choices(path: Path, section: dict[str, Any]) -> dict[str, Any]:
         raise MLError(
             f'{path}: [tool.{TOOL}] not-secret must be a list of paths, like ["src/a/ca.pem"].'
         )
+    if not all(PurePosixPath(glob).parts for glob in globs):
+        raise MLError(f"{path}: [tool.{TOOL}] not-secret has an entry that names no file.")
     return {**chosen, "not_secret": tuple(globs)}
 
 

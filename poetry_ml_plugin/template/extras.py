@@ -7,7 +7,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import git
+from poetry_ml_plugin.host import git, inside
 from poetry_ml_plugin.project import pyproject
 from poetry_ml_plugin.project.names import Names
 from poetry_ml_plugin.project.pyproject import Project, PyProject
@@ -28,11 +28,11 @@ AT_THE_ROOT = ("ci", "pre-commit")  # of the repository, where alone they are lo
 def plan(project: Project, word: str) -> dict[Path, File]:
     """Plan the files of an extra, by their paths. Raises MLError if one exists."""
     if word not in EXTRAS:
-        raise MLError(f'Cannot add "{word}". Choose from: {", ".join(EXTRAS)}.')
+        raise MLError(f'Cannot add "{word}". Choose from: {", ".join(EXTRAS)}, torch.')
     top = git.outer_repository(project.root) if word in AT_THE_ROOT and git.available() else None
     place = top or project.root
-    inside = project.root.relative_to(place.resolve()).as_posix()
-    if word == "pre-commit" and inside != ".":
+    below = project.root.relative_to(place.resolve()).as_posix()
+    if word == "pre-commit" and below != ".":
         raise MLError(
             f"pre-commit reads one configuration for the whole repository {place}. Copy into it: "
             f"{render.template_dir('add/pre-commit') / '.pre-commit-config.yaml'}"
@@ -40,9 +40,11 @@ def plan(project: Project, word: str) -> dict[Path, File]:
     version = project.root / ".python-version"
     python = version.read_text().strip() if version.is_file() else "3"
     files = {
-        place / path: File(_set(file.content, inside, python))
+        place / path: File(_set(file.content, below, python))
         for path, file in _rendered(project, word).items()
     }
+    for path in files:
+        inside.resolve(path, place)
     if there := [str(path) for path in files if os.path.lexists(path)]:
         raise MLError(f"{', '.join(there)} already exists. Nothing was changed.")
     return files
@@ -89,7 +91,7 @@ def _without(text: str, commands: list[str]) -> str:
     return "".join(item for item in items if not any(command in item for command in commands))
 
 
-def _set(content: bytes, inside: str, python: str) -> bytes:
+def _set(content: bytes, below: str, python: str) -> bytes:
     """Adapt a file to the project's place in its repository and to its Python."""
     text = re.sub(r"(?<=/python:)3\.\d+", python, content.decode())
-    return (text if inside == "." else text.replace("./", f"{inside}/")).encode()
+    return (text if below == "." else text.replace("./", f"{below}/")).encode()

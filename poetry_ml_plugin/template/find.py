@@ -18,7 +18,7 @@ from poetry_ml_plugin.project.pyproject import PyProject
 from poetry_ml_plugin.template import render
 from poetry_ml_plugin.template.render import File, Template
 
-DEFAULT = "project"
+DEFAULT = render.DEFAULT
 SHIPPED = {
     DEFAULT: "classify penguins (tabular data)",
     "regression": "predict the fuel consumption of cars (tabular data)",
@@ -26,6 +26,9 @@ SHIPPED = {
     "image": "classify handwritten digits (images)",
     "plain": "any JSON in and out, no sample data",
 }
+FROM_DATA = "data"
+"""The template for a table of the user's own. It is not whole without that, and so no choice of --template."""
+
 README = PurePosixPath("README.md")
 PROTOCOLS = "file:https:ssh"  # those that are safe from a listener, and start no program
 
@@ -45,7 +48,7 @@ def get(word: str | None, start: Path, home: Path) -> Template:
     Raises MLError that says all that makes a template unfit.
     """
     word = (DEFAULT if word is None else word).removeprefix("git+")
-    if word in SHIPPED:
+    if word in (*SHIPPED, FROM_DATA):
         return _shipped(word)
     if _SCHEME.match(word):
         return _fetch(word)
@@ -73,13 +76,13 @@ def _fetch(word: str) -> Template:
             "and may end with @ and a branch, a tag or a commit."
         )
     env = {"GIT_ALLOW_PROTOCOL": PROTOCOLS, "GIT_TERMINAL_PROMPT": "0"}
-    safe = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.autocrlf=false"]
+    plain = ["-c", "core.autocrlf=false"]
     with tempfile.TemporaryDirectory(prefix="poetry-ml-") as folder:
         clone = ["clone", "--quiet", "--no-checkout", "--template=", "--", found["url"], folder]
-        git.ask(Path.home(), *safe, *clone, timeout=600, env=env)
+        git.ask(Path.home(), *plain, *clone, timeout=600, env=env)
         commit = _commit(Path(folder), found["ref"] or "HEAD")
         if commit:
-            git.ask(Path(folder), *safe, "checkout", "--quiet", "--detach", commit, env=env)
+            git.ask(Path(folder), *plain, "checkout", "--quiet", "--detach", commit, env=env)
             return _foreign(Path(folder), word, commit)
     raise MLError(f'{found["url"]} has no branch, tag or commit "{found["ref"]}".')
 

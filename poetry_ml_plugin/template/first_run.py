@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,34 +45,51 @@ def environment_steps(project: Project, train: bool) -> list[Step]:
     return steps
 
 
-def repository_steps(project: Project) -> tuple[Step, Step]:
-    """Make a git repository, and later its first commit."""
+def repository_steps(project: Project, files: Collection[str]) -> tuple[Step, Step]:
+    """Make a git repository, and later its first commit, which has all of these files."""
     commit = f'git add --all && git commit -m "{MESSAGE}"'
     return (
-        Step("Start a git repository", lambda tell: start_repository(project.root), "git init"),
-        Step("Make the first commit", lambda tell: first_commit(project.root), commit),
+        Step(
+            "Start a git repository",
+            lambda tell: start_repository(project.root, files),
+            "git init",
+        ),
+        Step("Make the first commit", lambda tell: first_commit(project, files), commit),
     )
 
 
-def start_repository(root: Path) -> str:
+def start_repository(root: Path, files: Collection[str] = ()) -> str:
     """Make the project a git repository. Raises Skipped where it cannot or should not be one."""
     if not git.available():
         raise Skipped("git is not installed. Install it, then run: git init")
     if outer := git.outer_repository(root):
-        raise Skipped(f"it lies in the repository {outer}. Commit it there with: git add {root}")
+        hidden = git.ignored(root, files)
+        force = f"; and, since a rule has git ignore them: git add --force {' '.join(hidden)}"
+        raise Skipped(
+            f"it lies in the repository {outer}. Commit it there with: git add {root}"
+            + (force if hidden else "")
+        )
     git.init(root)
     return ""
 
 
-def first_commit(root: Path) -> str:
-    """Commit everything. Raises Skipped where git does not know who does."""
-    if not git.has_identity(root):
+def first_commit(project: Project, files: Collection[str] = ()) -> str:
+    """Commit everything, these files and the artifacts even where a rule has git ignore them.
+
+    Raises Skipped where git does not know who commits.
+    """
+    artifacts = (path for path in project.artifacts_dir.rglob("*") if path.name[0] != ".")
+    made = {*files, "poetry.lock", *map(project.at, artifacts)}
+    ours = sorted(name for name in made if (project.root / name).is_file())
+    if not git.has_identity(project.root):
+        hidden = git.ignored(project.root, ours)
+        force = f"git add --force {' '.join(hidden)} && " if hidden else ""
         raise Skipped(
             "git does not know who you are. Tell it with: git config --global user.name NAME; "
             "git config --global user.email ADDRESS; then commit with: "
-            f'git add --all && git commit -m "{MESSAGE}"'
+            f'git add --all && {force}git commit -m "{MESSAGE}"'
         )
-    git.commit_all(root, MESSAGE)
+    git.commit_all(project.root, MESSAGE, ours)
     return ""
 
 
@@ -97,6 +114,11 @@ def run_tests(project: Project, tell: Tell) -> str:
     """Run the project's own tests, and return pytest's last line."""
     python = _verb(project)[0]
     return _run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project.root, tell)[-1]
+
+
+def run_verb(project: Project, tell: Tell, *words: str) -> list[str]:
+    """Run a verb of the project, and return the lines that it prints."""
+    return _run(_verb(project, *words), project.root, tell)
 
 
 def _verb(project: Project, *words: str) -> list[str]:

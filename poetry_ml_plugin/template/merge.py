@@ -129,7 +129,7 @@ def apply(root: Path, base: Files, new: Files, title: str) -> Outcome:
 
 
 def _pick(repository: Path, commit: str) -> None:
-    words = ["-c", f"core.hooksPath={os.devnull}", "cherry-pick", "--no-commit", commit]
+    words = ["cherry-pick", "--no-commit", commit]
     if git.code(repository, *words) != 0 and not _outcome(repository).conflicts:
         git.ask(repository, *words)  # it was no conflict: fail with git's own words
 

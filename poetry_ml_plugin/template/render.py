@@ -21,6 +21,7 @@ DISTRIBUTION = "poetry-ml-plugin"
 # The template's own words, which become the project's.
 TEMPLATE = Names("example-model", "example_model")
 
+DEFAULT = "project"
 PYPROJECT = PurePosixPath("pyproject.toml")
 
 # What use of the template in a checkout leaves behind, and never becomes part of a project.
@@ -50,7 +51,7 @@ class Template:
     version: str = ""  # empty for one of the plugin's, which are as old as the plugin is
 
 
-def template_dir(name: str = "project") -> Path:
+def template_dir(name: str = DEFAULT) -> Path:
     """Find a template that ships: inside the installed package, or beside it in a checkout."""
     package = Path(str(resources.files("poetry_ml_plugin")))
     inside = package / "templates" / name

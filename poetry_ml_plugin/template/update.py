@@ -69,6 +69,11 @@ def remember(files: Mapping[PurePosixPath, File]) -> dict[PurePosixPath, File]:
     return {**files, BASE: File(_pack(files))}
 
 
+def recall(root: Path) -> dict[PurePosixPath, File]:
+    """Read the files of a project as its template had them last. Raises MLError where that is not known."""
+    return _unpack(_read(root), root)
+
+
 def plan(root: Path, source: str | None = None) -> Update:
     """Render the project's template anew, for the names that it was made with.
 

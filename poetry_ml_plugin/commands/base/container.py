@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cleo.helpers import option
 
 from poetry_ml_plugin.audit.facts import ProjectFacts
-from poetry_ml_plugin.audit.problems import listing
+from poetry_ml_plugin.audit.problems import Problem, listing
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.deploy import TARGETS, memory, readiness
 from poetry_ml_plugin.deploy.container import (
@@ -23,10 +24,20 @@ OVERWRITE = option("overwrite", None, "Show how files differ, and replace them."
 IMAGE = option(
     "image", None, "The image's name, like ghcr.io/acme/churn, saved in pyproject.toml.", flag=False
 )
+STRICT = option("strict", None, "Refuse code that changed since the model was trained.")
 
 
 class Container(MLCommand):
     """Writes the files of a target, and leaves those that are there to the user."""
+
+    def _project(self) -> Project:
+        project = pyproject.find(self.folder)
+        return replace(project, strict=True) if self.option("strict") else project
+
+    def _warn(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            said = escape(f"{problem.message}. {problem.hint}")
+            self.line_error(f"<comment>{said}</comment>")
 
     def _settle(self, root: Path, planned: Mapping[str, str], edited: Collection[str] = ()) -> None:
         """Write what is new. What differs is only replaced when that is asked for; `edited` is it already."""

@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from poetry_ml_plugin.audit import artifacts, credentials
+from poetry_ml_plugin.audit import artifacts, code, credentials, leaks
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem, listing
 from poetry_ml_plugin.deploy import TARGETS, readiness
@@ -105,9 +105,52 @@ def context(project: Project) -> Iterator[str]:
                 yield path.relative_to(project.root).as_posix()
 
 
-def verify(project: Project) -> None:
+def left_behind(project: Project, anew: bool = False) -> list[Problem]:
+    """Find modules that the package imports and the builder would not be sent.
+
+    A .dockerignore in place counts, unless it is to be written `anew`.
+    """
+    written = project.root / ".dockerignore"
+    text = (
+        written.read_text(encoding="utf-8", errors="replace")
+        if written.is_file() and not anew
+        else ignore(sources(project))
+    )
+    package = project.artifacts_dir.parent
+    modules = {project.at(package / path): path for path in code.imported(project)}
+    return [
+        Problem(
+            f"{name}, which the package imports, would not be in the image: .dockerignore leaves it out",
+            "Rename it, or change that file."
+            if written.is_file()
+            else "Give it a name that is not a credential's, or an environment's.",
+        )
+        for name in modules
+        if ignored(text, name)
+    ]
+
+
+def ignored(text: str, name: str) -> bool:
+    """Tell whether a .dockerignore leaves out a file: the last pattern that fits it, or a parent, counts."""
+    path = PurePosixPath(name)
+    places = [str(path), *map(str, path.parents[:-1])]
+    left_out = False
+    for line in text.splitlines():
+        pattern = line.strip()
+        if pattern and not pattern.startswith("#"):
+            fits = re.compile(_regex(pattern.removeprefix("!").strip().strip("/")))
+            if any(fits.fullmatch(place) for place in places):
+                left_out = not pattern.startswith("!")
+    return left_out
+
+
+def verify(project: Project, anew: bool = False) -> None:
     """Refuse an image that would not work or would hold secrets. Raises MLError with all problems."""
     problems = list(readiness.ready(TARGETS["docker"], ProjectFacts(project)))
+    problems += left_behind(project, anew)
+    problems += leaks.in_tree(project)
+    known = git.tracked(project.root) | git.untracked(project.root)  # which were searched already
+    problems += leaks.in_files(project, set(context(project)) - known if known else ())
     if serve_setting(project.root, "api_keys"):
         what = f"{SERVE} contains api_keys, which would be part of the image"
         hint = f"Set ${project.package.upper()}_SERVE_API_KEYS where the image runs instead."
@@ -176,6 +219,16 @@ def _walk(root: Path, folder: Path) -> Iterator[str]:
         for name in names:
             if not _never(name):
                 yield (Path(here) / name).relative_to(root).as_posix()
+
+
+def _regex(pattern: str) -> str:
+    """Translate a pattern of .dockerignore, where ** stands for any number of folders."""
+    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    pieces = re.findall(r"\*\*/|\*\*|\*|\?|\[[^]]+\]|.", pattern.removeprefix("./"))
+    return "".join(
+        parts.get(piece) or (piece if piece[0] == "[" and piece[1:] else re.escape(piece))
+        for piece in pieces
+    )
 
 
 def _never(name: str) -> bool:

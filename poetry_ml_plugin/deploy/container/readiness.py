@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from poetry_ml_plugin.audit import artifacts, checks
+from poetry_ml_plugin.audit import artifacts, checks, code
 from poetry_ml_plugin.audit.facts import Finder, ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.deploy.readiness import INSTEAD, by_path
@@ -17,9 +17,11 @@ def no_paths(facts: ProjectFacts) -> Iterable[Problem]:
         yield Problem(what, INSTEAD)
 
 
-def artifacts_in_git(facts: ProjectFacts) -> Iterable[Problem]:
-    tracked = git.tracked(facts.root)
-    if outside := [path for path in artifacts.files(facts.project) if path not in tracked]:
+def files_in_git(facts: ProjectFacts) -> Iterable[Problem]:
+    tracked, package = git.tracked(facts.root), facts.project.artifacts_dir.parent
+    modules = [facts.project.at(package / path) for path in code.imported(facts.project)]
+    needed = [*artifacts.files(facts.project), *modules]
+    if outside := [path for path in needed if path not in tracked]:
         yield Problem(
             f"git does not track {', '.join(outside)}, and Render builds only tracked files",
             'Add them with "git add --force", and commit.',
@@ -29,5 +31,5 @@ def artifacts_in_git(facts: ProjectFacts) -> Iterable[Problem]:
 IMAGE: tuple[Finder, ...] = (checks.python, no_paths)
 """What an image depends on."""
 
-RENDER: tuple[Finder, ...] = (*IMAGE, artifacts_in_git)
+RENDER: tuple[Finder, ...] = (*IMAGE, files_in_git)
 """What an image that Render builds depends on."""

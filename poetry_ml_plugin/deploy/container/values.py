@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from poetry_ml_plugin.deploy import memory, pythons
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project import pyproject, yaml_value
 
 if TYPE_CHECKING:
     from poetry_ml_plugin.project.pyproject import Project
@@ -113,14 +113,12 @@ def read(project: Project, image: str | None = None) -> Values:
 
 
 def serve_setting(root: Path, key: str) -> str:
-    """Read a key's value in configs/serve.yaml, or nothing. Poetry's environment has no YAML parser."""
+    """Read a key's value in configs/serve.yaml, or nothing."""
     try:
         text = (root / "configs" / "serve.yaml").read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
-    line = re.search(rf"""^\s*["']?{key}["']?\s*:(?:[ \t]+(.*))?$""", text, re.MULTILINE)
-    value = re.sub(r"(^|\s)#.*", "", (line and line[1]) or "").strip()
-    return value.strip("\"'")
+    return yaml_value.read(text, key)
 
 
 def _check(values: Values, unknown: list[str]) -> None:

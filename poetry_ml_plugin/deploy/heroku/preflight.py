@@ -6,10 +6,12 @@ import importlib.metadata
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from packaging.utils import canonicalize_name
 
+from poetry_ml_plugin.audit import code, leaks
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem, listing
 from poetry_ml_plugin.deploy import TARGETS, pythons, readiness
@@ -18,7 +20,7 @@ from poetry_ml_plugin.deploy.heroku.bundle import Bundle
 from poetry_ml_plugin.deploy.heroku.smoke_test import SmokeTest
 from poetry_ml_plugin.deploy.heroku.tarball import Packed, pack
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import venv
+from poetry_ml_plugin.host import git, venv
 from poetry_ml_plugin.project import pyproject
 
 if TYPE_CHECKING:
@@ -112,7 +114,33 @@ def problems(facts: DeployFacts) -> list[Problem]:
 
 def notes(facts: DeployFacts) -> list[str]:
     """Collect what is worth knowing before the deploy."""
-    return [*facts.bundle.notes, *(said for advise in ADVICE for said in advise(facts))]
+    stale = [f"{problem.message}. {problem.hint}" for problem in readiness.advice(facts)]
+    return [*facts.bundle.notes, *stale, *(said for advise in ADVICE for said in advise(facts))]
+
+
+def check_code(facts: DeployFacts) -> list[Problem]:
+    """Find modules that the package imports and that would not be sent with it."""
+    prefix = f"{facts.project.at(facts.project.artifacts_dir.parent)}/"
+    names = (name for name in facts.bundle.names if name.startswith(prefix))
+    sent = [PurePosixPath(name.removeprefix(prefix)) for name in names]
+    missing = code.left_behind(facts.project, sent)
+    known = git.tracked(facts.root) if missing else set()
+    ignored = git.ignored(facts.root, missing)
+    untracked = [name for name in missing if name not in known and name not in ignored]
+    others = {name: "sent" for name in missing if name not in untracked}
+    return [
+        *code.behind(facts.project, others),
+        *(
+            Problem(
+                f"{name}, which the package imports, is not sent: git does not track it", _add(name)
+            )
+            for name in untracked
+        ),
+    ]
+
+
+def _add(name: str) -> str:
+    return f"Run: git add {name}"
 
 
 def check_smoke_test(facts: DeployFacts) -> Iterator[Problem]:
@@ -177,7 +205,15 @@ def advise_smoke_test(facts: DeployFacts) -> Iterator[str]:
         yield f"The smoke test is skipped: {facts.smoke_test.skipped}."
 
 
-CHECKS = (check_smoke_test, check_size, check_paths)
+def check_credentials(facts: DeployFacts) -> list[Problem]:
+    """Find credentials in the project, and in what is sent although git does not know it."""
+    known = git.tracked(facts.root) | git.untracked(facts.root)
+    sent = {member.name for member in facts.bundle.members if isinstance(member.source, Path)}
+    unknown = leaks.in_files(facts.project, sent - known) if known else []
+    return [*leaks.in_tree(facts.project), *unknown]
+
+
+CHECKS = (check_credentials, check_code, check_smoke_test, check_size, check_paths)
 ADVICE = (advise_slug, advise_memory, advise_smoke_test)
 
 

@@ -26,14 +26,18 @@ def model() -> Model:
 @pytest.fixture(scope="module")
 def rows(model: Model) -> list[Any]:
     """The model's examples as JSON has them."""
-    if not getattr(model, "examples", None):
+    if not len(getattr(model, "examples", ())):
         pytest.skip("Model.examples is empty: give it a few rows, for these tests and for the page")
     return plain(model.examples)
 
 
 def plain(value: Any) -> Any:
-    """What JSON makes of a value; of numpy's, too."""
-    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=lambda v: v.tolist()))
+    """What JSON makes of a value; of numpy's and pandas', too."""
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=listed))
+
+
+def listed(value: Any) -> Any:
+    return value.to_dict("records") if hasattr(value, "columns") else value.tolist()
 
 
 def run(*words: str, text: str | None = None) -> str:

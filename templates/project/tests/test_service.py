@@ -18,17 +18,26 @@ def client() -> testing.TestClient:
 @pytest.fixture(scope="module")
 def rows() -> list[Any]:
     """The model's examples as JSON has them."""
-    if not getattr(Model, "examples", None):
+    if not len(getattr(Model, "examples", ())):
         pytest.skip("Model.examples is empty: give it a few rows, for these tests and for the page")
-    return msgspec.to_builtins(Model.examples)
+    return plain(Model.examples)
+
+
+def plain(value: Any) -> Any:
+    """What JSON makes of a value; of numpy's and pandas', too."""
+    return msgspec.json.decode(msgspec.json.encode(value, enc_hook=listed))
+
+
+def listed(value: Any) -> Any:
+    return value.to_dict("records") if hasattr(value, "columns") else value.tolist()
 
 
 def test_predicts_what_python_predicts(client, rows):
     model = Model()
-    expected = msgspec.json.encode(model.predict(model.examples), enc_hook=lambda v: v.tolist())
+    expected = plain(model.predict(model.examples))
     answer = client.simulate_post("/predict", json={"data": rows})
     assert answer.status_code == 200, answer.text
-    assert answer.json == {"predictions": msgspec.json.decode(expected)}
+    assert answer.json == {"predictions": expected}
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '{"rows": []}', '{"data": NaN}'])
@@ -40,7 +49,8 @@ def test_a_body_that_holds_no_rows_is_refused(client, body):
 
 
 def test_an_unknown_field_is_refused_by_name(client, rows):
-    if not isinstance(rows[0], dict):
+    known = client.simulate_get("/openapi.json").json["components"]["schemas"]["Request"]
+    if "$ref" not in known["properties"]["data"].get("items", ()):
         pytest.skip("the rows of this model have no fields")
     answer = client.simulate_post("/predict", json={"data": [rows[0] | {"no_such_field": 1}]})
     assert answer.status_code == 400

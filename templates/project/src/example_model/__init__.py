@@ -5,15 +5,18 @@ from pathlib import Path
 from ._runtime import (
     Columns,
     Config,
+    Dialect,
     InvalidRow,
     Manifest,
     Package,
     ProjectError,
     Secret,
     Table,
+    fields_of,
     formats,
     tables,
     to_columns,
+    to_frame,
     to_rows,
 )
 
@@ -33,6 +36,7 @@ manifest = Manifest(package)
 
 __all__ = [
     "Columns",
+    "Dialect",
     "InvalidRow",
     "ProjectError",
     "Secret",
@@ -41,11 +45,13 @@ __all__ = [
     "artifacts_dir",
     "config",
     "data_dir",
+    "fields_of",
     "formats",
     "manifest",
     "package",
     "project_dir",
     "tables",
     "to_columns",
+    "to_frame",
     "to_rows",
 ]

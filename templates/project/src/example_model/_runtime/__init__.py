@@ -4,9 +4,11 @@ It knows the project only by the Package that it is given, and imports neither m
 """
 
 from . import formats, tables
-from .columns import Columns, to_columns, to_rows
+from .columns import Columns, to_columns, to_frame, to_rows
 from .config import Config
+from .dialect import Dialect
 from .errors import InvalidRow, ProjectError
+from .fields import fields as fields_of
 from .manifest import Manifest
 from .package import Package
 from .secret import Secret
@@ -15,14 +17,17 @@ from .tables import Table
 __all__ = [
     "Columns",
     "Config",
+    "Dialect",
     "InvalidRow",
     "Manifest",
     "Package",
     "ProjectError",
     "Secret",
     "Table",
+    "fields_of",
     "formats",
     "tables",
     "to_columns",
+    "to_frame",
     "to_rows",
 ]

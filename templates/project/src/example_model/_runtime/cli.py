@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 import msgspec
+from click.exceptions import Exit
 
-from . import evaluation
+from . import evaluation, frames
+from .columns import plain_list
 from .config import Config
 from .errors import InvalidRow, ProjectError
 from .evaluation import Training
@@ -52,20 +54,44 @@ def commands(
     """The command line of a package; `model` makes its Model, `training` imports its training."""
     return Commands(
         "main",
-        commands=[train, evaluate, example, predict, serve, verify],
+        commands=[train, evaluate, example, predict, schema, serve, verify],
         help="Train the model, evaluate it, predict with it, serve it.",
         context_settings={"obj": Project(package, model, training)},
     )
 
 
 class Commands(click.Group):
-    """Prints a ProjectError as one line instead of a traceback."""
+    """Prints a ProjectError as one line, and an error in the user's code with the user's frames."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except ProjectError as error:
             raise click.ClickException(str(error)) from error
+        except (click.ClickException, click.Abort, Exit):
+            raise
+        except Exception as error:
+            if ctx.meta.get(TRACEBACK) or not (text := frames.of_user(error)):
+                raise
+            click.echo(f"{text}(--traceback shows the frames of the machinery, too.)", err=True)
+            ctx.exit(1)
+
+
+TRACEBACK = f"{__name__}.traceback"
+
+
+def _show_all(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[TRACEBACK] = True  # which a command shares with its group
+
+
+traceback_option = click.option(
+    "--traceback",
+    is_flag=True,
+    expose_value=False,
+    callback=_show_all,
+    help="Show every frame of an error in your code.",
+)
 
 
 def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -88,6 +114,7 @@ settings_option = click.option(
 
 @click.command()
 @settings_option
+@traceback_option
 @click.pass_obj
 def train(project: Project, overrides: dict[str, str]) -> None:
     """Fit the model on data/ as configs/train.yaml says, and save it in artifacts/."""
@@ -98,6 +125,7 @@ def train(project: Project, overrides: dict[str, str]) -> None:
 @click.command()
 @click.option("--data", help="A file of other rows, instead of those held out of the training.")
 @settings_option
+@traceback_option
 @click.pass_obj
 def evaluate(project: Project, data: str | None, overrides: dict[str, str]) -> None:
     """Evaluate the saved model on the rows held out of its training, or on other data."""
@@ -107,6 +135,7 @@ def evaluate(project: Project, data: str | None, overrides: dict[str, str]) -> N
 
 
 @click.command()
+@traceback_option
 @click.pass_obj
 def example(project: Project) -> None:
     """Print the model's example rows as the body of a request."""
@@ -120,6 +149,7 @@ def example(project: Project) -> None:
 @click.option(
     "--missing", multiple=True, metavar="COLUMN", help="A field that the table has no column for."
 )
+@traceback_option
 @click.pass_obj
 def predict(project: Project, rows: str | None, example: bool, missing: tuple[str, ...]) -> None:
     """Predict ROWS: JSON, a .json, .jsonl, .csv or .parquet file, or - for standard input."""
@@ -134,11 +164,57 @@ def predict(project: Project, rows: str | None, example: bool, missing: tuple[st
 
 
 @click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--target", help="The column to predict, unless models/schema.py names it.")
+@click.option("--task", type=click.Choice(["classification", "regression"]))
+@click.option("--missing", multiple=True, metavar="WORD", help="A word for a missing value.")
+@click.option("--text", multiple=True, metavar="COLUMN", help="A column of words, not of numbers.")
+@click.option("--day-first/--month-first", default=None, help="How to read 01/02/2024.")
+@click.option("--write", is_flag=True, help="Renew models/schema.py and data.py, and print a diff.")
+@click.option("--train", "then_train", is_flag=True, help="Write, and train on the file.")
+@click.option("--force", is_flag=True, help="Write over files that were edited.")
+@click.option("--check", is_flag=True, help="Name what of the file does not fit the project's Row.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is inferred as JSON.")
+@click.pass_context
+def schema(
+    ctx: click.Context,
+    file: Path,
+    target: str | None,
+    task: str | None,
+    missing: tuple[str, ...],
+    text: tuple[str, ...],
+    day_first: bool | None,
+    write: bool,
+    then_train: bool,
+    force: bool,
+    check: bool,
+    as_json: bool,
+) -> None:
+    """Infer a schema from FILE: CSV, JSON lines, Parquet or Excel; write it, or check FILE against it."""
+    from . import schema_command
+    from .profile import Choices
+
+    project: Project = ctx.obj
+    if check:
+        for line in schema_command.check(project, file):
+            click.echo(line)
+        return
+    choices = Choices(target, task, missing, text, day_first)
+    for line in schema_command.infer(
+        project.package, file, choices, write or then_train, force, as_json
+    ):
+        click.echo(line)
+    if then_train:
+        ctx.invoke(train, overrides={})
+
+
+@click.command()
 @click.option("--host", help="Address to listen on; 0.0.0.0 to be reached from other machines.")
 @click.option("--port", envvar="PORT", help="Port to listen on; 0 for any free one. [$PORT]")
 @click.option("--workers", envvar="WEB_CONCURRENCY", help="Processes. [$WEB_CONCURRENCY]")
 @click.option("--reload", is_flag=True, help="Restart when the code or an artifact changes.")
 @settings_option
+@traceback_option
 @click.pass_obj
 def serve(
     project: Project,
@@ -149,9 +225,9 @@ def serve(
     overrides: dict[str, str],
 ) -> None:
     """Serve the model over HTTP as configs/serve.yaml says."""
-    from .server import reloader
-    from .server.supervisor import Supervisor
+    from . import reload as reloader
     from .service import ServeConfig
+    from .serving import serve as run
 
     options = {"host": host, "port": port, "workers": workers}
     chosen = {key: value for key, value in options.items() if value is not None}
@@ -161,14 +237,19 @@ def serve(
 
     if reload:
         configure()
-        command = [sys.executable, *(word for word in sys.orig_argv[1:] if word != "--reload")]
-        reloader.run(command, project.package.folder)
-    Supervisor(project.package, project.model, configure, project.manifest.watch()).run(
-        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C.")
+        reloader.run(project.package.folder)
+    run(
+        project.package,
+        project.model,
+        configure,
+        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C."),
+        project.manifest.watch(),
+        project.manifest.is_data,
     )
 
 
 @click.command()
+@traceback_option
 @click.pass_obj
 def verify(project: Project) -> None:
     """Compare every artifact with the manifest."""
@@ -198,9 +279,10 @@ def _read(source: str) -> tuple[bytes, str]:
 
 
 def _examples(model: Any) -> tuple[bytes, str]:
-    if not (examples := getattr(model, "examples", None)):
+    examples = getattr(model, "examples", None)
+    if examples is None or not len(examples):
         raise ProjectError("The model has no examples: give it real rows as Model.examples.")
-    return Schema.encode(list(examples)), "application/json"
+    return Schema.encode(plain_list(examples)), "application/json"
 
 
 def _predict(model: Any, body: bytes, kind: str, missing: tuple[str, ...]) -> bytes:

@@ -30,16 +30,22 @@ UTC = datetime.timezone.utc
 def to_columns(data: Any, row: Any) -> Columns:
     """The columns of rows: a list of `row`, a pandas or polars DataFrame, or columns already.
 
-    Raises InvalidRows where a DataFrame lacks a column of `row`, or has values that do not fit.
+    An array, such as an estimator's predictions, has a column for each field of `row`, in their order; one
+    field alone has it whole. Raises InvalidRows where a DataFrame lacks a column of `row`, or has values
+    that do not fit, and ProjectError where an array has another number of columns.
     """
     if isinstance(data, Mapping):
         return {key: values if _is_array(values) else _numpy().asarray(values) for key, values in data.items()}  # fmt: skip
     if hasattr(data, "columns"):
         return _from_frame(data, row)
+    if not isinstance(data, list):
+        data = _numpy().asarray(data) if _is_array(data) else plain_list(data)
     found = fields(row)
     if not found:
-        raise ProjectError(f"{_name(row)} has no fields that could be columns.")
-    if data and isinstance(data[0], dict):
+        return {ALONE: data if _is_array(data) else to_array(data, field(ALONE, ALONE, row))}
+    if _is_array(data) and not (len(data) and hasattr(data.flat[0], found[0].name)):
+        return _from_array(data, row)
+    if len(data) and isinstance(data[0], dict):
         return {part.key: to_array([value.get(part.key) for value in data], part) for part in found}
     return {part.key: to_array([getattr(r, part.name) for r in data], part) for part in found}
 
@@ -54,6 +60,44 @@ def _from_frame(frame: Any, row: Any) -> Columns:
         }
     except ValueError:
         raise rejected([(part, cells[part.key]) for part in wanted], text=False) from None
+
+
+def _from_array(values: Any, row: Any) -> Columns:
+    names = [part.key for part in fields(row)]
+    if len(names) == 1:
+        is_list = fields(row)[0].kind.base in ("vector", "json")
+        return {names[0]: values if is_list or values.shape[1:] != (1,) else values.reshape(-1)}
+    if values.ndim != 2 or values.shape[1] != len(names):
+        raise ProjectError(
+            f"An array of shape {values.shape} has not one column for each of {', '.join(names)}, "
+            f"the fields of {_name(row)}."
+        )
+    return dict(zip(names, values.T, strict=True))
+
+
+def to_frame(columns: Columns) -> Any:
+    """A pandas DataFrame of columns: an array "size" of shape (n, 2) becomes "size_0" and "size_1"."""
+    from .predictor import frame  # late: not every project has numpy
+
+    return frame(columns)
+
+
+def answer_columns(answers: Any, kind: Any) -> Columns:
+    """The columns of predictions, a list of `kind`. Objects with the same keys are a dict of columns."""
+    found = {name: _spread(values) for name, values in to_columns(answers, kind).items()}
+    alone = found.get(ALONE)
+    return alone if isinstance(alone, dict) and not fields(kind) else found
+
+
+def _spread(values: Any) -> Any:
+    """A dict of columns for objects of the same keys, an array of numbers for numbers; others as they are."""
+    if not _holds_objects(values):
+        return values
+    rows = plain_list(values)
+    if rows and all(isinstance(row, dict) and row.keys() == rows[0].keys() for row in rows):
+        return {key: _spread(objects([row[key] for row in rows])) for key in rows[0]}
+    kinds = set(map(type, rows))
+    return _numpy().array(rows) if kinds and (kinds <= {int, float} or kinds == {bool}) else values
 
 
 def frame_cells(series: Any) -> list[Any]:
@@ -185,9 +229,14 @@ def _objects(column: Mapping[str, Any], of: Field) -> list[Any]:
     inner = next((option for option in (of.type,) if is_record(option)), None)
     if inner is not None:
         return to_rows(column, inner)
-    parts = {str(key): plain_list(values) for key, values in column.items()}
+    parts = {_key(key): plain_list(values) for key, values in column.items()}
     rows = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
     return _values(rows, of)
+
+
+def _key(key: Any) -> str:
+    """A key as JSON has it: a class that is true or false is written as JSON writes it."""
+    return str(key).lower() if isinstance(plain(key), bool) else str(key)
 
 
 def plain_list(values: Any) -> list[Any]:

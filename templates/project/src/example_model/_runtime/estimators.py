@@ -96,7 +96,7 @@ class Trial:
     @classmethod
     def of(cls, estimator: Any, features: Any, tolerance: float) -> "Trial":
         """Ask the estimator about the rows, and about copies of them with unusual values."""
-        offered = [method for method in METHODS if hasattr(estimator, method)]
+        offered = [method for method in METHODS if onnx.offers(estimator, method)]
         if not offered:
             raise ProjectError(
                 f"{type(estimator).__name__} cannot be saved as a model: it offers none of {', '.join(METHODS)}."

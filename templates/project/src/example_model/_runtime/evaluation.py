@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from . import staging
-from .columns import Columns, flat, size, to_columns, to_rows
+from .columns import Columns, answer_columns, flat, size, to_rows
 from .config import Config
-from .errors import ProjectError
+from .errors import InvalidRow, ProjectError
 from .manifest import Manifest, file_digest
-from .signature import Schema
+from .signature import Schema, refusal
 from .tables import Table
 
 
@@ -71,7 +71,8 @@ def _report(
 ) -> Iterator[str]:
     trained = {key: record.get(key) for key in ("commit", "created")}
     content = msgspec.json.encode({**evaluated, "trained": trained})
-    path = manifest.package.root / "reports" / "evaluation.json"
+    package = manifest.package
+    path = package.written(package.root / "reports" / "evaluation.json")
     staging.write_whole(path, msgspec.json.format(content) + b"\n")
     yield f"{summary(evaluated['metrics'])}."
     yield "The evaluation is in reports/evaluation.json."
@@ -105,6 +106,32 @@ def predict(model: Any, rows: Table) -> Columns:
     return of_columns(model)(rows.columns)
 
 
+def check_rows(model: Any, rows: Table) -> None:
+    """Require that `predict`, which is served, answers these rows, and as `predict_columns` does.
+
+    Raises ProjectError that says which prediction does not fit its annotation, or that the two differ.
+    """
+    from .independence import same  # late: not every project has numpy
+
+    schema = Schema.of(model)
+    data = _rows(schema, rows.columns)
+    try:
+        answers = schema.bind(model.predict)(data)
+        schema.answers(data, answers)
+    except InvalidRow as error:
+        raise ProjectError(f"The model refuses a held-out row: {refusal(error)}") from error
+    except ProjectError as error:
+        raise ProjectError(f"predict fails for the held-out rows: {error}") from error
+    if not hasattr(model, "predict_columns"):
+        return
+    expected = to_rows(model.predict_columns(rows.columns), schema.answer)
+    if not same(answer_columns(answers, schema.answer), answer_columns(expected, schema.answer)):
+        raise ProjectError(
+            "predict and predict_columns predict differently: the first is served, the second is "
+            "measured. Let one of them call the other."
+        )
+
+
 def measure(
     metrics: Callable[[Any, Columns], Mapping[str, Any]], rows: Table, predicted: Columns
 ) -> dict[str, Any]:
@@ -113,7 +140,7 @@ def measure(
 
 
 def plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metrics as what JSON can hold. Raises ProjectError that names one that it cannot."""
+    """Return metrics as what JSON can hold, null for NaN and infinity. Raises ProjectError that names one that it cannot."""
     result = {}
     for name, value in metrics.items():
         value = value.tolist() if hasattr(value, "tolist") else value
@@ -128,15 +155,19 @@ def plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summary(metrics: Mapping[str, Any]) -> str:
-    """Return the numbers among the metrics in one line."""
-    numbers = {k: v for k, v in metrics.items() if k != "rows" and isinstance(v, int | float)}
-    said = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()) or "Evaluated"
+    """Return the numbers among the metrics in one line; one that is NaN or infinite is undefined."""
+    numbers = {
+        k: v for k, v in metrics.items() if k != "rows" and isinstance(v, int | float | None)
+    }
+    texts = {name: "undefined" if v is None else f"{v:.4g}" for name, v in numbers.items()}
+    said = ", ".join(f"{name} {text}" for name, text in texts.items()) or "Evaluated"
     return f"{said}, on {metrics['rows']:,} held-out rows" if "rows" in metrics else said
 
 
 def digests(rows: Table) -> list[bytes]:
-    """Hash each row of a table, its target included: equal rows have equal hashes."""
-    columns = [values.tolist() for values in (*flat(rows.columns).values(), rows.target)]
+    """Hash each row of a table, its target included if it has one: equal rows have equal hashes."""
+    arrays = [*flat(rows.columns).values(), *([] if rows.target is None else [rows.target])]
+    columns = [values.tolist() for values in arrays]
     return [
         hashlib.blake2b(repr(row).encode(), digest_size=16).digest()
         for row in zip(*columns, strict=True)
@@ -152,12 +183,16 @@ def seen(rows: Table, fitted: Table) -> int:
 def of_columns(model: Any) -> Callable[[Columns], Columns]:
     """Return a function that predicts columns with a model, whichever way it predicts."""
     schema = Schema.of(model)
+    predict_rows = schema.bind(model.predict)
 
     def predicted(columns: Columns) -> Columns:
-        if hasattr(model, "predict_columns"):
-            result: Columns = model.predict_columns(columns)
-        else:
-            result = to_columns(model.predict(to_rows(columns, schema.row)), schema.answer)
+        try:
+            if hasattr(model, "predict_columns"):
+                result: Columns = model.predict_columns(columns)
+            else:
+                result = answer_columns(predict_rows(_rows(schema, columns)), schema.answer)
+        except InvalidRow as error:
+            raise ProjectError(f"The model refuses a held-out row: {refusal(error)}") from error
         for name, values in flat(result).items():
             if len(values) != size(columns):
                 raise ProjectError(
@@ -167,6 +202,10 @@ def of_columns(model: Any) -> Callable[[Columns], Columns]:
         return result
 
     return predicted
+
+
+def _rows(schema: Schema, columns: Columns) -> list[Any]:
+    return to_rows(columns, Any if schema.row is None else schema.row)
 
 
 def _scalar(value: Any) -> Any:

@@ -294,6 +294,9 @@ FORMATS: dict[str, Format] = {
 }
 """By suffix. A line here, in your own code too, adds a format."""
 
+DATA = {".json", ".onnx", ".safetensors"}
+"""Suffixes of the formats that are loaded once and shared by the processes of a service."""
+
 
 def distributions(packages: Iterable[str]) -> set[str]:
     """The distributions that these packages come from, as far as they are installed ones."""

@@ -52,6 +52,12 @@ def convert(estimator: Any, inputs: Sequence[Input], methods: Iterable[str]) -> 
     return model
 
 
+def offers(estimator: Any, method: str) -> bool:
+    """Whether an estimator has a method that can be saved. Of LightGBM's, raw scores do not convert."""
+    is_lightgbm = type(last(estimator)).__module__.startswith("lightgbm.")
+    return hasattr(estimator, method) and not (is_lightgbm and method == "decision_function")
+
+
 def last(estimator: Any) -> Any:
     """The last step of a pipeline, or the estimator itself."""
     return last(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import config, evaluation, sources
+from . import config, evaluation, readme, sources
 from .columns import Columns
 from .manifest import file_digest
 from .tables import Table
@@ -52,7 +52,10 @@ class Run:
         self._manifest.save(f"{name}{export.suffix}", export.value)
         if export.reason:
             print(f"ONNX export failed ({export.reason}); saved with skops instead.")
-            print(f"Serving the model needs these packages: {', '.join(export.libraries)}.")
+            print(
+                f"Serving the model needs these packages: {', '.join(export.libraries)}. Where they "
+                f"are no runtime dependencies yet, run: poetry add {' '.join(export.libraries)}"
+            )
         else:
             print(f"The ONNX model predicts the same, within {export.difference:.0e}.")
         for fault, names in export.refuses.items():
@@ -62,12 +65,14 @@ class Run:
         """Set `metrics` of the model's predictions for held-out rows, and test that rows are independent.
 
         `model` has been made within the run, and so from what the run has saved. `metrics` is given
-        held_out.target and the predictions as columns.
+        held_out.target and the predictions as columns. Raises ProjectError where the model's `predict`
+        gives what its annotations do not allow, or other predictions than `predict_columns`.
         """
-        predicted = evaluation.predict(model, held_out)
-        self.metrics = evaluation.measure(metrics, held_out, predicted)
         from . import independence  # late, for the same reason
 
+        evaluation.check_rows(model, held_out.take(slice(independence.SAMPLE)))
+        predicted = evaluation.predict(model, held_out)
+        self.metrics = evaluation.measure(metrics, held_out, predicted)
         predict = evaluation.of_columns(model)
         self.independent = independence.is_independent(predict, held_out.columns, predicted)
         if not self.independent:
@@ -75,6 +80,12 @@ class Run:
                 "Predictions depend on the other rows of the call: the service will predict "
                 "each request by itself."
             )
+
+    def describe(self, training: Table) -> None:
+        """Save the ranges and shares of the training rows' columns, for `schema --check` to compare with."""
+        from . import shift
+
+        self._manifest.save("profile.json", shift.describe(training))
 
     def facts(self) -> dict[str, Any]:
         """The record of the run: commit, data, code, configuration, seed, metrics, versions, time."""
@@ -96,6 +107,8 @@ class Run:
         """Print the metrics, once they are in place."""
         if self.metrics:
             print(evaluation.summary(self.metrics))
+            if self._root is not None:
+                readme.renew_metrics(self._root, evaluation.plain(self.metrics))
         print("Metrics are in reports/metrics.json and in the manifest.")
 
     @property
@@ -111,7 +124,12 @@ class Run:
 
     def _git(self, *words: str) -> str | None:
         # A repository that is not the user's own work must not run programs: no hooks, no monitor.
-        safe = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+        settings = (
+            "core.fsmonitor=false",
+            "core.hooksPath=/dev/null",
+            "safe.bareRepository=explicit",
+        )
+        safe = [word for setting in settings for word in ("-c", setting)]
         try:
             done = subprocess.run(
                 ["git", *safe, *words], cwd=self._root, capture_output=True, text=True, check=True

@@ -5,16 +5,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import Columns, manifest, to_columns, to_rows
-from .schema import Prediction, Row
+from .schema import EXAMPLES, TARGET, Prediction, Row
 
 
 class Model:
     """Loads the trained artifacts once, then predicts as often as you like."""
 
-    examples: ClassVar = [
-        Row("Torgersen", 39.1, 18.7, 181, 3750, "male"),
-        Row("Biscoe", 46.1, 13.2, 211, 4500, "female"),
-    ]
+    examples: ClassVar = EXAMPLES
     """Rows for the documentation and for a first try."""
 
     def __init__(self) -> None:
@@ -29,18 +26,21 @@ class Model:
         prepared = features(columns)
         probabilities = self.estimator.predict_proba(prepared)
         return {
-            "species": self.estimator.predict(prepared),
+            TARGET: self.estimator.predict(prepared),
             "probabilities": dict(zip(self.estimator.classes_, probabilities.T, strict=True)),
         }
 
 
 def features(columns: Columns) -> Columns:
     """Prepare columns for the estimator: the only preparation outside it, in training and in service."""
-    return {name: _filled(column) for name, column in columns.items()}
+    return {name: _prepared(column) for name, column in columns.items()}
 
 
-def _filled(column: Any) -> Any:
-    """Make a missing word a word of its own; missing numbers are NaN, and the estimator's to fill."""
-    if column.dtype != object:
-        return column
-    return np.array(["missing" if word is None else word for word in column], object)
+def _prepared(column: Any) -> Any:
+    """Make a date a number and a missing word a word of its own; missing numbers are the estimator's to fill."""
+    if column.dtype.kind == "M":
+        days = column.astype("datetime64[s]").astype(np.float64) / 86_400  # since 1970
+        return np.where(np.isnat(column), np.nan, days)
+    if column.dtype == object:
+        return np.array(["missing" if word is None else str(word) for word in column], object)
+    return column

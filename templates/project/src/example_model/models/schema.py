@@ -32,3 +32,10 @@ class Prediction(msgspec.Struct):
 
     species: Literal["Adelie", "Chinstrap", "Gentoo"]
     probabilities: dict[str, float]
+
+
+EXAMPLES = [
+    Row("Torgersen", 39.1, 18.7, 181, 3750, "male"),
+    Row("Biscoe", 46.1, 13.2, 211, 4500, "female"),
+]
+"""Rows for the documentation and for a first try."""

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 from msgspec import Meta
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import RandomForestClassifier
@@ -14,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from .. import Columns, ProjectError, Table, data, manifest
+from .. import Columns, ProjectError, Table, data, manifest, to_frame
 from .model import Model, features
 from .schema import TARGET
 
@@ -34,7 +33,7 @@ def train(settings: TrainConfig) -> None:
     """Fit on the training rows, save the model, and judge what was saved on the held-out rows."""
     training, held_out = split(settings)
     estimator = pipeline(settings)
-    estimator.fit(pd.DataFrame(features(training.columns)), training.target)
+    estimator.fit(to_frame(features(training.columns)), training.target)
     print(f"Fitted {type(estimator[-1]).__name__} to {len(training):,} rows.")
     with manifest.run(settings, data=training.sources) as run:
         run.save_estimator("model", estimator, features(held_out.columns), settings.tolerance)

@@ -1,21 +1,17 @@
 """How the model predicts. This file is yours."""
 
-from datetime import date
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import Columns, manifest, to_columns, to_rows
-from .schema import TARGET, Prediction, Row
+from .schema import EXAMPLES, Prediction, Row
 
 
 class Model:
     """Loads the trained artifacts once, then predicts as often as you like."""
 
-    examples: ClassVar = [
-        Row(4, 97.0, 2130.0, 14.5, date(1971, 1, 1), "Japan", 88.0),
-        Row(8, 350.0, 4100.0, 12.0, date(1976, 1, 1), "USA", 165.0),
-    ]
+    examples: ClassVar = EXAMPLES
     """Rows for the documentation and for a first try."""
 
     def __init__(self) -> None:
@@ -27,13 +23,19 @@ class Model:
 
     def predict_columns(self, columns: Columns) -> Columns:
         """Predict rows that are given as columns: a field of Row each, and of Prediction."""
-        return {TARGET: self.estimator.predict(features(columns))}
+        return to_columns(self.estimator.predict(features(columns)), Prediction)
 
 
 def features(columns: Columns) -> Columns:
     """Prepare columns for the estimator: the only preparation outside it, in training and in service."""
-    prepared = dict(columns)
-    introduced = prepared.pop("introduced")
-    # A tree cannot go on beyond the years it has seen, and so the year alone is enough.
-    prepared["year"] = introduced.astype("datetime64[Y]").astype(np.int64) + 1970
-    return prepared
+    return {name: _prepared(column) for name, column in columns.items()}
+
+
+def _prepared(column: Any) -> Any:
+    """Make a date a number and a missing word a word of its own; missing numbers are the estimator's to fill."""
+    if column.dtype.kind == "M":
+        days = column.astype("datetime64[s]").astype(np.float64) / 86_400  # since 1970
+        return np.where(np.isnat(column), np.nan, days)
+    if column.dtype == object:
+        return np.array(["missing" if word is None else str(word) for word in column], object)
+    return column

@@ -30,3 +30,10 @@ class Prediction(msgspec.Struct):
     """How far the car goes on a gallon of petrol."""
 
     miles_per_gallon: float
+
+
+EXAMPLES = [
+    Row(4, 97.0, 2130.0, 14.5, date(1971, 1, 1), "Japan", 88.0),
+    Row(8, 350.0, 4100.0, 12.0, date(1976, 1, 1), "USA", 165.0),
+]
+"""Rows for the documentation and for a first try."""

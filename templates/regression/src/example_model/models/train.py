@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 from msgspec import Meta
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import RandomForestRegressor
@@ -14,9 +13,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from .. import Columns, ProjectError, Table, data, manifest
+from .. import Columns, ProjectError, Table, data, manifest, to_frame
 from .model import Model, features
-from .schema import TARGET
 
 
 class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -34,7 +32,7 @@ def train(settings: TrainConfig) -> None:
     """Fit on the training rows, save the model, and judge what was saved on the held-out rows."""
     training, held_out = split(settings)
     estimator = pipeline(settings)
-    estimator.fit(pd.DataFrame(features(training.columns)), training.target)
+    estimator.fit(to_frame(features(training.columns)), training.target)
     print(f"Fitted {type(estimator[-1]).__name__} to {len(training):,} rows.")
     with manifest.run(settings, data=training.sources) as run:
         run.save_estimator("model", estimator, features(held_out.columns), settings.tolerance)
@@ -69,8 +67,8 @@ def pipeline(settings: TrainConfig) -> Pipeline:
 
 
 def metrics(truth: Any, predicted: Columns) -> dict[str, Any]:
-    """Measure how good predictions are: the column of Prediction, beside the true values."""
-    values = predicted[TARGET]
+    """Measure how good predictions are: the columns of Prediction, beside the true values."""
+    values = np.column_stack(list(predicted.values()))
     return {
         "r2": r2_score(truth, values),
         "mean_absolute_error": mean_absolute_error(truth, values),

@@ -1,37 +1,56 @@
-"""Which connections are taken in, and which thread answers what they ask."""
+"""Which connections are accepted, and in which thread a request is answered."""
 
 import socket
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Any
 
+from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from ..service import ServeConfig
-from ..service.app import HEALTH, Service
-from .connection import Channel, Failure
+from ..service.protocol import Application, ServeConfig
+from .channel import Channel
+from .parser import Failure
 
+MEMORY = 2**40  # bytes; bodies are limited, answers are in memory anyway: nothing goes to a disk
 SMALL = 16_384  # bytes; a larger body takes its time even where the model is quick
+TICK = 0.25  # seconds between two looks at what has run out of time
 
 
 class Listener(TcpWSGIServer):
-    """Accepts connections, and decides in which thread a request is answered."""
+    """A listening socket with its connections, and a pool of threads for what takes time.
+
+    Everything is for the thread that owns the loop (loop.Loop), but for `add_task` and `pull_trigger`,
+    which the threads of the pool call, and `leave` and `is_busy`, which the main thread calls.
+    """
 
     channel_class = Channel
 
-    def __init__(self, service: Service, settings: ServeConfig, listening: socket.socket) -> None:
-        self.settings = settings
-        self.service = service
-        self.leaving = False
-        self.loop = 0  # the thread that runs the loop
-        self.awake = False  # whether it was woken since it last looked what there is to do
-        self.at_once: deque[Channel] = deque()  # what that thread answers itself
+    def __init__(
+        self,
+        application: Application,
+        settings: ServeConfig,
+        listening: socket.socket,
+        connections: int,
+    ) -> None:
+        self.settings, self._most = settings, connections
+        self.service = application
+        self.owner: threading.Thread | None = None  # of the loop
+        self.quick: deque[Channel] = deque()  # what the owner answers itself, after this turn
+        self.leaving = False  # no more connections are accepted
+        self._closing = False  # the socket is to be closed for all processes
+        self._awake = False  # the owner was woken since it last looked what there is to do
+        self._next_tick = 0.0
         adjustments = Adjustments(
             sockets=[listening],
             threads=settings.threads,
-            connection_limit=settings.connection_limit + 100,  # we evict before waitress stops
+            connection_limit=connections + 2,  # with the socket itself, and what wakes the loop
+            inbuf_overflow=MEMORY,
+            outbuf_overflow=MEMORY,
             max_request_body_size=settings.max_body_bytes + 1,
             max_request_header_size=settings.max_header_bytes,
             # With waitress's default of 1, a thread sends while it holds the lock that the loop
@@ -43,7 +62,7 @@ class Listener(TcpWSGIServer):
         )
         address = (listening.family, listening.type, listening.proto, listening.getsockname())
         super().__init__(
-            service.app,
+            application.wsgi,
             map={},
             _sock=listening,
             adj=adjustments,
@@ -51,53 +70,67 @@ class Listener(TcpWSGIServer):
             bind_socket=False,
         )
 
+    def turn(self) -> None:
+        """Read and write whatever can be, after waiting for a tick at most."""
+        self._awake = False  # before the look: what comes later wakes the owner again
+        wasyncore.loop(timeout=TICK, use_poll=True, map=self._map, count=1)
+        if self._closing:
+            self._closing = False
+            self._accept_all()
+        if (now := time.monotonic()) > self._next_tick:
+            self._next_tick = now + TICK
+            self._check_time(now)
+            self.service.note_waiting(len(self.task_dispatcher.queue))
+
+    def readable(self) -> bool:
+        return not self.leaving and bool(super().readable())
+
     def handle_accept(self) -> None:
         # One at a time spreads connections over the workers; a flood is taken in faster.
         for _ in range(1 + len(self.active_channels) // 16):
+            if len(self.active_channels) >= self._most - 1:
+                self._evict()
             before = len(self.active_channels)
+            if before >= self._most:
+                break
             super().handle_accept()
             if len(self.active_channels) == before:
                 break
 
+    def handle_close(self) -> None:
+        """Another process has closed the socket for all."""
+        self.leaving = True
+
     def add_task(self, channel: Channel) -> None:
-        """Answer in the loop what takes less time than waking a thread, and what no busy thread may delay."""
+        """Have a request answered: by the owner of the loop if that is quicker than to wake a thread."""
         request = channel.requests[0]
+        channel.asked = time.monotonic()
         if len(self.task_dispatcher.queue) >= self.settings.queue_limit and not request.error:
-            full = "Too many requests wait. Try again in a second."
+            full = "The server is at capacity. Retry after 1 second."
             request.error = Failure(HTTPStatus.SERVICE_UNAVAILABLE, full)
-        is_small = request.body_bytes_received <= SMALL and not self.leaving
-        batcher = self.service.batcher
-        is_quick = batcher.is_quick or (batcher.is_alone and not self.at_once)
-        if request.error or request.path in HEALTH or (is_small and is_quick):
-            self.at_once.append(channel)
-            self.pull_trigger()
+        # The owner alone appends to `quick`, as it alone takes from it: nobody has to wake it.
+        if threading.current_thread() is self.owner and self._is_quick(request):
+            self.quick.append(channel)
         else:
             self.task_dispatcher.add_task(channel)
 
+    def _is_quick(self, request: Any) -> bool:
+        if request.error:
+            return True
+        is_small = request.body_bytes_received <= SMALL and not self.leaving
+        return is_small and self.service.is_quick(request.path, alone=not self.quick)
+
     def pull_trigger(self) -> None:
-        """Wake the loop, unless it is the one who asks, or awake already."""
-        if not self.awake and threading.get_ident() != self.loop:
-            self.awake = True
+        """Wake the owner of the loop, unless it is the one who asks, or awake already."""
+        if not self._awake and threading.current_thread() is not self.owner:
+            self._awake = True
             super().pull_trigger()
 
-    def leave(self) -> None:
-        """Accept no more connections: other processes may. Tell clients to open new ones."""
+    def leave(self, for_all: bool) -> None:
+        """Accept no more connections; `for_all` if no other process is to accept them either."""
+        self._closing = for_all
         self.leaving = True
-        self._map.pop(self._fileno, None)
-
-    def handle_close(self) -> None:
-        """Another process has closed the socket for all."""
-        self.leave()
-
-    def check_time(self, now: float) -> None:
-        """Let go of connections whose time is up and, where there are too many, of the oldest idle ones."""
-        for channel in list(self.active_channels.values()):
-            channel.check_time(now)
-        excess = len(self.active_channels) - self.settings.connection_limit
-        if excess > 0:
-            idle = [c for c in list(self.active_channels.values()) if not c.requests]
-            for channel in sorted(idle, key=lambda channel: channel.since)[:excess]:
-                channel.handle_close()
+        super().pull_trigger()  # the owner may have looked at both already
 
     @property
     def is_busy(self) -> bool:
@@ -105,7 +138,7 @@ class Listener(TcpWSGIServer):
         channels = list(self.active_channels.values())
         return any(channel.request or not channel.is_idle for channel in channels)
 
-    def accept_all(self) -> None:
+    def _accept_all(self) -> None:
         """Take in whoever waits at the socket, then close it for every process."""
         before = -1
         while len(self.active_channels) > before:
@@ -113,3 +146,13 @@ class Listener(TcpWSGIServer):
             self.handle_accept()
         with suppress(OSError):  # another process was faster
             self.socket.shutdown(socket.SHUT_RDWR)
+
+    def _check_time(self, now: float) -> None:
+        for channel in list(self.active_channels.values()):
+            channel.check_time(now)
+
+    def _evict(self) -> None:
+        """Close the connection that has been idle for longest, to have room for another."""
+        idle = [channel for channel in self.active_channels.values() if channel.is_idle]
+        if idle:
+            min(idle, key=lambda channel: channel.since).handle_close()

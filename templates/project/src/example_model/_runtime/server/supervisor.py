@@ -6,199 +6,267 @@ import select
 import signal
 import socket
 import sys
-import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, NoReturn
 
 from ..errors import ProjectError
-from ..package import Package
-from ..service import ServeConfig
+from ..service.protocol import UNSHARED, Application, ServeConfig, Source
+from .child import SIGNALS, Child, fork
+from .sockets import connections_within, listen, url_of
+from .worker import Worker
 
 TICK = 0.25
-CRASHES = 5  # of workers that lived less than YOUNG seconds, one after the other
-YOUNG = 5.0
-TAKEN = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGCHLD")  # not all are on every system
-SIGNALS = [number for number in signal.Signals if number.name in TAKEN]
+MINUTE = 60.0  # seconds for which a crash counts
+LONGEST_PAUSE = 10.0  # seconds between a crash and the next start
+NOBODY = 0.5  # seconds without a worker until a stand-in answers 503
 
 log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Loads the model once, and serves it from forked processes that share its memory.
+    """Serves from forked processes, and replaces those that end.
 
     SIGTERM and SIGINT finish what is in flight and end; SIGHUP reads the settings and the model again
-    and, if a worker can start with them, replaces the workers one generation by the next.
+    and, if a process can start with them, replaces the workers one generation by the next.
+
+    All of it happens in one thread that never waits for more than a tick: signals are taken from a
+    queue between two steps, and processes are heard, not waited for.
     """
 
-    def __init__(
-        self,
-        package: Package,
-        load: Callable[[], Any],
-        configure: Callable[[], ServeConfig],
-        violation: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._package = package
-        self._load, self._configure, self._violation = load, configure, violation
-        self._workers: dict[int, float] = {}  # process id to time of its start
-        self._leaving: dict[int, float] = {}  # process id to the time when it is killed
-        self._crashes, self._stopping = 0, False
-        self._settings = configure()
-        self._model = load()
-        self._listening = _listen(self._settings)
-
-    @property
-    def _url(self) -> str:
-        host, port = self._listening.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._children: list[Child] = []
+        self._crashes: deque[float] = deque()  # when a worker ended unasked in the last minute
+        self._next_start = 0.0
+        self._seen = time.monotonic()  # when there last was a worker that serves
+        self._has_served = self._stopping = self._reload_again = False
+        self._failure: str | None = None  # why the service could not start
+        self._settings = self._next_settings = source.configure()
+        self._model, is_safe = source.share()
+        if not is_safe:
+            restart_unshared()
+        self._connections = connections_within(self._settings.connection_limit)
+        self._listening = listen(self._settings.host, self._settings.port)
 
     def run(self, announce: Callable[[str], None] = lambda url: None) -> None:
-        """Serve until a signal says to stop; `announce` is told the address once it may be used.
+        """Serve until a signal says to stop; `announce` is told the address once it is served.
 
-        Raises ProjectError where no worker stays alive.
+        Raises ProjectError if no worker could start.
         """
-        if not hasattr(os, "fork"):
-            log.warning("This system cannot fork: one process serves.")
-            server = self._server()
-            signal.signal(signal.SIGINT, server.stop_all)
-            announce(self._url)
-            server.run()
-            return
-        with tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True) as shared:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
-            import_module(f"{__package__}.worker")  # once, for all workers to share
+        if hasattr(os, "fork"):
             self._supervise(announce)
+        else:
+            self._serve_alone(announce)
 
-    def _server(self, parent: int | None = None) -> Any:
-        from .worker import Server  # late: the metrics look for their folder on import
+    def _serve_alone(self, announce: Callable[[str], None]) -> None:
+        log.warning("This system cannot fork: one process serves.")
+        settings = self._settings
+        application = self._source.application(self._model, settings, 0)
+        worker = self._worker(application, settings)
+        signal.signal(signal.SIGINT, worker.stop_all)
+        announce(url_of(self._listening))
+        worker.run()
 
-        return Server(
-            self._package, self._model, self._settings, self._listening, self._violation, parent
-        )
+    def _worker(
+        self, application: Application, settings: ServeConfig, parent: int | None = None
+    ) -> Worker:
+        limit = min(self._connections, settings.connection_limit)
+        changed = self._source.has_changed
+        return Worker(application, settings, self._listening, limit, changed, parent)
 
     def _supervise(self, announce: Callable[[str], None]) -> None:
-        # Signals are taken one at a time below, never in the middle of something.
-        self._inbox, outbox = socket.socketpair()
+        inbox, outbox = socket.socketpair()
         outbox.setblocking(False)
         signal.set_wakeup_fd(outbox.fileno())
         for number in SIGNALS:
             signal.signal(number, lambda *_: None)
-        self._start()
-        announce(self._url)
-        while self._workers or self._leaving:
-            ready, _, _ = select.select([self._inbox], [], [], TICK)
-            numbers = self._inbox.recv(64) if ready else b""
-            self._reap()
-            if self._stopping:
-                continue
-            if signal.SIGTERM in numbers or signal.SIGINT in numbers:
-                self._stopping = True
-                self._retire(self._workers, signal.SIGUSR1)
-                continue
-            if signal.SIGHUP in numbers:
-                self._reload()
-            self._start()
-        if self._crashes >= CRASHES:
-            raise ProjectError(
-                f"{CRASHES} workers ended within {YOUNG:g} s of their start. The log above says why."
+        self._fill()
+        while self._children or not self._stopping:
+            pipes = [child.pipe for child in self._children if child.pipe >= 0]
+            is_signalled = (
+                inbox.fileno() in select.select([inbox.fileno(), *pipes], [], [], TICK)[0]
             )
+            numbers = inbox.recv(64) if is_signalled else b""
+            self._hear()
+            self._reap()
+            if self._has_served and announce is not None:
+                announce(url_of(self._listening))
+                announce = None  # type: ignore[assignment]
+            if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+                self._stop()
+            if signal.SIGHUP in numbers or self._reload_again:
+                self._try()
+            if not self._stopping:
+                self._fill()
+            self._kill_late()
+        if self._failure is not None:
+            raise ProjectError(self._failure)
 
-    def _start(self) -> None:
+    def _workers(self, **wanted: bool) -> list[Child]:
+        """The workers that were not asked to leave, and that have these properties."""
+        return [
+            child
+            for child in self._children
+            if child.kind == "worker" and child.leaves_by is None
+            if all(getattr(child, name) == value for name, value in wanted.items())
+        ]
+
+    def _fill(self) -> None:
+        """Start the workers that are missing, and a stand-in where there have been none for a moment."""
+        now = time.monotonic()
         wanted = self._settings.workers or min(os.cpu_count() or 1, 4)
-        while len(self._workers) < wanted:
-            if self._crashes >= CRASHES:
-                self._stopping = True
-                return self._retire(self._workers, signal.SIGUSR1)
-            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-            parent = os.getpid()
-            if (pid := os.fork()) == 0:
-                self._work(parent)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            self._workers[pid] = time.monotonic()
+        while len(self._workers(is_old=False)) < wanted and now >= self._next_start:
+            self._fork("worker", self._settings)
+        stand_ins = [child for child in self._children if child.kind == "stand-in"]
+        if self._workers(is_ready=True):
+            self._seen = now
+            self._retire([child for child in stand_ins if child.leaves_by is None], signal.SIGTERM)
+        elif self._has_served and not stand_ins and now - self._seen > NOBODY:
+            self._fork("stand-in", self._settings)
 
-    def _work(self, parent: int, serves: bool = True) -> NoReturn:
-        """The life of a worker."""
-        code = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the supervisor has it too
-            server = self._server(parent)
-            signal.signal(signal.SIGTERM, server.stop)
-            signal.signal(signal.SIGUSR1, server.stop_all)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            if serves:
-                server.run()
-            code = 0
-        except Exception as error:
-            _report("A worker failed", error)
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
+    def _fork(self, kind: str, settings: ServeConfig) -> None:
+        taken = {child.seat for child in self._children}
+        seat = next(n for n in range(len(taken) + 1) if n not in taken)
+        model, parent = self._model, os.getpid()
+
+        def live(ready: Callable[[bool], None]) -> None:
+            if kind == "stand-in":
+                application = self._source.unavailable(settings, seat)
+            elif kind == "trial":  # loads anew: to see whether that can be done is what it is for
+                shared, is_safe = self._source.share()
+                self._source.application(shared, settings, seat)
+                return ready(is_safe and shared is not None)
+            else:
+                application = self._source.application(model, settings, seat)
+            worker = self._worker(application, settings, parent)
+            signal.signal(signal.SIGTERM, worker.stop)
+            signal.signal(signal.SIGUSR1, worker.stop_all)
+            ready(model is not None)
+            worker.run()
+
+        self._children.append(fork(kind, seat, settings.stuck_seconds, live))
+
+    def _hear(self) -> None:
+        for child in self._children:
+            child.hear()
+        if self._workers(is_ready=True):
+            self._has_served = True
+        if self._workers(is_ready=True, is_old=False) and not self._workers(is_ready=False):
+            self._retire(self._workers(is_old=True), signal.SIGTERM)
 
     def _reap(self) -> None:
-        from prometheus_client.multiprocess import mark_process_dead
+        for child in list(self._children):
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid:
+                child.hear()  # what it said last
+                child.forget()
+                self._children.remove(child)
+                self._source.leave(child.seat)
+                self._ended(child, os.waitstatus_to_exitcode(status))
 
-        while self._workers or self._leaving:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                break
-            mark_process_dead(pid)
-            started = self._workers.pop(pid, None)
-            self._leaving.pop(pid, None)
-            if started is not None and not self._stopping:
-                self._crashes = self._crashes + 1 if time.monotonic() - started < YOUNG else 0
-                code = os.waitstatus_to_exitcode(status)
-                log.error("Worker %d ended with %d; another takes its place.", pid, code)
-        for pid, deadline in self._leaving.items():
-            if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGKILL)
+    def _ended(self, child: Child, code: int) -> None:
+        if child.kind == "trial":
+            self._tried(child, code)
+        elif child.kind == "worker" and child.leaves_by is None and not self._stopping:
+            self._crashed(child, code)
 
-    def _retire(self, workers: dict[int, float], number: int) -> None:
-        """Ask workers to finish, and remember until when they may."""
-        deadline = time.monotonic() + self._settings.drain_seconds + 2
-        for pid in workers:
-            os.kill(pid, number)
-        self._leaving |= dict.fromkeys(workers, deadline)
-        self._workers = {pid: born for pid, born in self._workers.items() if pid not in workers}
+    def _crashed(self, child: Child, code: int) -> None:
+        """Have a worker replaced: at once the first time, later and later where it goes on."""
+        if not self._has_served:
+            self._failure = f"A worker cannot start: {child.reason or self._why(child, code)}"
+            self._stop()
+            return
+        if code == 0:  # it was told to leave, though not by us
+            return log.warning("Worker %d has left; another takes its place now.", child.pid)
+        now = time.monotonic()
+        self._crashes.append(now)
+        while now - self._crashes[0] > MINUTE:
+            self._crashes.popleft()
+        pause = 0.1 * 2 ** (len(self._crashes) - 2) if len(self._crashes) > 1 else 0.0
+        self._next_start = now + min(pause, LONGEST_PAUSE)
+        when = f"in {min(pause, LONGEST_PAUSE):g} s" if pause else "now"
+        log.error("Worker %d ended with %d; another takes its place %s.", child.pid, code, when)
 
-    def _reload(self) -> None:
-        before = self._settings, self._model
-        try:
-            self._settings, self._model = self._configure(), self._load()
-            self._try()
-        except Exception as error:
-            self._settings, self._model = before
-            _report("The model was not loaded again, the old one stays", error)
-        else:
-            log.warning("The model was loaded again.")
-            old, self._workers = self._workers, {}
-            self._start()
-            self._retire(old, signal.SIGTERM)
+    def _why(self, child: Child, code: int) -> str:
+        if time.monotonic() - child.born >= self._settings.stuck_seconds:
+            return (
+                f"it was not ready within {self._settings.stuck_seconds:g} s (stuck_seconds). "
+                "The log above says where it was."
+            )
+        return f"it ended with {code} before it was ready. The log above may say why."
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._retire([c for c in self._children if c.leaves_by is None], signal.SIGUSR1)
+
+    def _retire(self, children: list[Child], number: int) -> None:
+        for child in children:
+            child.send(number, self._settings.drain_seconds + 2)
+
+    def _kill_late(self) -> None:
+        now, patience = time.monotonic(), self._next_settings.stuck_seconds + 2
+        for child in self._children:
+            is_late = child.leaves_by is not None and now > child.leaves_by
+            if is_late or (child.pipe >= 0 and now - child.born > patience):
+                os.kill(child.pid, signal.SIGKILL)
 
     def _try(self) -> None:
-        """Raises ProjectError where no worker could start."""
-        if (pid := os.fork()) == 0:
-            self._work(os.getppid(), serves=False)
-        if os.waitpid(pid, 0)[1]:
-            raise ProjectError("a worker cannot start with it.")
+        """Read the settings again, and let a process try to start with them and with the model."""
+        self._reload_again = any(child.kind == "trial" for child in self._children)
+        if self._reload_again or self._stopping:
+            return
+        try:
+            self._next_settings = self._source.configure()
+        except ProjectError as error:
+            self._keep(str(error))
+        else:
+            self._fork("trial", self._next_settings)
+
+    def _tried(self, child: Child, code: int) -> None:
+        if not child.is_ready:
+            self._keep(f"a worker cannot start with it: {child.reason or self._why(child, code)}")
+        elif not self._stopping:
+            self._adopt(child.shares)
+
+    def _keep(self, reason: str) -> None:
+        log.error("The model was not loaded again, the old one stays: %s", reason)
+
+    def _adopt(self, shares: bool) -> None:
+        """Start a new generation; the old one leaves once that is ready."""
+        try:
+            model = self._share() if shares else None
+        except Exception as error:
+            return self._keep(str(error))
+        self._settings, self._model, self._next_start = self._next_settings, model, 0.0
+        self._connections = connections_within(self._settings.connection_limit)
+        for child in self._workers():
+            child.is_old = True
+        log.warning("The model was loaded again.")
+
+    def _share(self) -> Any:
+        """Load the model in this process, as a trial just did in its own; no signal waits for it."""
+
+        def interrupt(number: int, _: Any) -> None:
+            raise TimeoutError(f"loading it was interrupted by signal {number}.")
+
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+        former = [signal.signal(number, interrupt) for number in numbers]
+        signal.setitimer(signal.ITIMER_REAL, self._next_settings.stuck_seconds)
+        try:
+            return self._source.share()[0]
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in zip(numbers, former, strict=True):
+                signal.signal(number, handler)
 
 
-def _report(what: str, error: Exception) -> None:
-    """Log an error, with its traceback where it is no user's mistake."""
-    log.error("%s: %s", what, error, exc_info=not isinstance(error, ProjectError))
+def restart_unshared() -> NoReturn:
+    """Begin again without loading the model before the fork.
 
-
-def _listen(settings: ServeConfig) -> socket.socket:
-    try:
-        return socket.create_server(
-            (settings.host, settings.port),
-            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
-            backlog=1024,
-        )
-    except OSError as error:
-        raise ProjectError(
-            f"Cannot listen on {settings.host}, port {settings.port}: "
-            f"{str(error.strerror).partition(' (')[0]}. Choose others with --host and --port."
-        ) from error
+    It has started threads here, which a forked process would not have, but wait for.
+    """
+    os.environ[UNSHARED] = "1"
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

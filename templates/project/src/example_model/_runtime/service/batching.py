@@ -9,7 +9,11 @@ from typing import Any
 QUICK = 0.001  # seconds; a faster model gains nothing from a fuller batch
 SHORT = 0.02  # seconds that whoever comes next may have to wait before it is even read
 LONGEST_WAIT = 0.05  # seconds
-AT_ONCE = 6  # predictions' time within which a client is back "at once"; a busy process reads late
+MOST_DOUBT = 64  # batches that go without waiting after waits that were in vain
+
+
+class PredictionFailed(Exception):
+    """Stands for what `predict` raised that is no Exception."""
 
 
 class _Ticket:
@@ -36,9 +40,12 @@ class Batcher:
     """Calls `predict` from one thread at a time, which few models can do without.
 
     The first request predicts at once, in its own thread. Those that arrive meanwhile queue, and the
-    oldest of them leads the next batch with all the others in it. A leader waits only for clients that
-    were answered a moment ago, and only where such clients have been coming back at once: a loop that
-    asks and asks is served in full batches, and requests that come by chance do not wait for chance.
+    oldest of them leads the next batch with all the others in it.
+
+    Clients that ask and ask are best served in full batches: so a leader waits, for no longer than a
+    prediction takes, until as many have asked as there were when the last batch ended. Where they are
+    not back by then (requests come by chance, or reading them is what takes the time), waiting
+    only costs, and twice as many of the next batches as before go without it.
     """
 
     def __init__(
@@ -52,14 +59,17 @@ class Batcher:
         self._max_batch = max_batch
         self._max_rows = max_rows
         self._observe = observe
+        # It guards all of the following but what only the leader touches: there is one at a time,
+        # and the lead goes from one to the next under the lock.
         self._lock = threading.Lock()
         self._more = threading.Condition(self._lock)
         self._waiting: deque[_Ticket] = deque()
-        self._running = False
+        self._running = False  # whether there is a leader
         self._wanted = 0  # requests that the leader waits for
-        self._expected = 0  # requests that were there when the last batch ended, or will be back
+        self._expected = 0  # requests that were there when the last batch ended
         self._ended = 0.0  # the time.monotonic() at which it ended
-        self._return = 0.0  # the share of clients that ask again at once, as a moving average
+        self._doubt = 1  # batches to go without waiting after the next wait in vain
+        self._skip = 0  # batches still to go without
         self._mean = 0.0  # seconds that a prediction takes, as a moving average
         self.busy_since: float | None = None
         """The time.monotonic() at which the running call of `predict` began, if one runs."""
@@ -78,10 +88,6 @@ class Batcher:
     def depth(self) -> int:
         """How many requests wait for their turn."""
         return len(self._waiting)
-
-    def back_after(self, seconds: float) -> None:
-        """Note that a client asks again, so long after its last answer."""
-        self._return += ((seconds < AT_ONCE * self._mean) - self._return) / 32
 
     def predict(self, rows: Any) -> Any:
         """The answers for one request's rows. Raises what `predict` raises for these very rows."""
@@ -109,23 +115,22 @@ class Batcher:
         self._mean += (self._ended - start - self._mean) / 5
         self.busy_since = None
         with self._lock:
-            self._expected = len(self._waiting) + round(self._return * len(batch))
+            self._expected = len(self._waiting) + len(batch)
             if self._waiting:
                 successor = self._waiting.popleft()
                 successor.leads = True
                 successor.wake.release()
             else:
                 self._running = False
+        # After the lead is handed on: the next batch need not wait until these are awake.
         for follower in batch[1:]:
             follower.wake.release()
 
     def _gather(self, ticket: _Ticket) -> list[_Ticket]:
         """The next batch; the lock is held."""
         wanted = min(self._expected, self._max_batch) - 1
-        if wanted > 0 and self._mean > QUICK and (left := self._patience()) > 0:
-            self._wanted = wanted
-            self._more.wait_for(lambda: len(self._waiting) >= wanted, left)
-            self._wanted = 0
+        if len(self._waiting) < wanted and self._mean > QUICK and (left := self._patience()) > 0:
+            self._wait(wanted, left)
         batch = [ticket]
         rows = ticket.size
         while self._waiting and len(batch) < self._max_batch:
@@ -135,16 +140,28 @@ class Batcher:
             batch.append(self._waiting.popleft())
         return batch
 
+    def _wait(self, wanted: int, seconds: float) -> None:
+        """Let others join, if that was of use lately; the lock is held."""
+        if self._skip:
+            self._skip -= 1
+            return
+        self._wanted = wanted
+        if self._more.wait_for(lambda: len(self._waiting) >= wanted, seconds):
+            self._doubt = 1
+        else:
+            self._skip = self._doubt = min(2 * self._doubt, MOST_DOUBT)
+        self._wanted = 0
+
     def _patience(self) -> float:
         """Seconds in which those who were answered last may still be back."""
-        return self._ended + min(2 * self._mean, LONGEST_WAIT) - time.monotonic()
+        return self._ended + min(self._mean, LONGEST_WAIT) - time.monotonic()
 
     def _run(self, batch: list[_Ticket]) -> None:
         try:
             self._answer(batch)
-        except Exception as error:
+        except BaseException as error:
             if len(batch) == 1:
-                batch[0].error = error
+                batch[0].error = _as_exception(error)
             else:  # whose rows were to blame shows when each is asked alone
                 for ticket in batch:
                     self._run([ticket])
@@ -163,3 +180,15 @@ class Batcher:
         for ticket in batch:
             ticket.answer = answers[start : start + ticket.size]
             start += ticket.size
+
+
+def _as_exception(error: BaseException) -> Exception:
+    """An error like others, of a SystemExit or of a panic of Rust.
+
+    As itself it would end the thread that leads, and nobody would ever lead again.
+    """
+    if isinstance(error, Exception):
+        return error
+    failure = PredictionFailed(repr(error))
+    failure.__cause__ = error
+    return failure

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from .. import pieces
 from ..exchange import record_rows
-from ..faults import suggestion
+from ..faults import repaired, suggestion
 from ..fields import fields, kind_of, peel
 from ..pieces import Piece
 from ..signature import InvalidAnswers, Schema
@@ -77,11 +77,21 @@ class Request(msgspec.Struct):
     outputs: list[Output] = []
 
 
+INDEPENDENT = {True: "true", False: "false", None: "unknown"}
+"""What the metadata says of whether a row's prediction depends on no other row of the request."""
+
+
 class Protocol:
     """Translates the protocol's requests to rows, and predictions to its responses."""
 
     def __init__(
-        self, name: str, version: str, schema: Schema, predict: Callable[[Any], Any], status: Status
+        self,
+        name: str,
+        version: str,
+        schema: Schema,
+        predict: Callable[[Any], Any],
+        status: Status,
+        independent: bool | None = None,
     ) -> None:
         self._name, self._version = name, version
         self._schema, self._predict, self._status = schema, predict, status
@@ -90,6 +100,7 @@ class Protocol:
         self._outputs = tensors(schema.answer, "output", labelled=True)
         self._lists = {tensor.name for tensor in self._inputs if len(tensor.shape) > 1}
         self._decoder = msgspec.json.Decoder(Request)
+        self._independent = INDEPENDENT[independent]
 
     def routes(self) -> dict[str, Any]:
         """What answers at each of the protocol's addresses."""
@@ -100,6 +111,7 @@ class Protocol:
             "platform": "python",
             "inputs": self._inputs,
             "outputs": self._outputs,
+            "properties": {"independent_rows": self._independent},
         }
         ready = self._status.check
         routes: dict[str, Any] = {
@@ -130,6 +142,8 @@ class Protocol:
 
     def _wanted(self, outputs: list[Output]) -> list[Tensor]:
         named = {tensor.name: tensor for tensor in self._outputs}
+        if len(outputs) > len(named) or len({output.name for output in outputs}) < len(outputs):
+            raise ValueError(f"Ask for each output once; there are {', '.join(named)}.")
         for output in outputs:
             if output.name not in named:
                 raise ValueError(f"There is no output {output.name!r}, only {', '.join(named)}.")
@@ -225,10 +239,17 @@ def _flat(tensor: Input) -> list[Any]:
     if len(values) != math.prod(tensor.shape):
         raise ValueError(f"Input {tensor.name!r} has {len(values)} values, not {tensor.shape}.")
     try:
-        checked: list[Any] = msgspec.convert(values, KINDS[tensor.datatype])
-        return checked
+        return _converted(values, KINDS[tensor.datatype])
     except msgspec.ValidationError as error:
         raise ValueError(f"Input {tensor.name!r} is not {tensor.datatype}: {error}") from error
+
+
+def _converted(values: list[Any], kind: Any) -> list[Any]:
+    """Values of a datatype. As in JSON, a whole number may be written as 3.0."""
+    try:
+        return msgspec.convert(values, kind)  # type: ignore[no-any-return]
+    except msgspec.ValidationError:
+        return msgspec.convert(repaired(values, kind), kind)  # type: ignore[no-any-return]
 
 
 def _leaves(value: Any) -> Iterator[Any]:

@@ -54,6 +54,21 @@ def fixed(document: Any, check: Callable[[], None] = lambda: None) -> Get:
     return Get(answer)
 
 
+class OpenAPI:
+    """GET the description of the service, at the address under which it is reached."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document, self._content = document, msgspec.json.encode(document)
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        response.data = self._content
+        if request.root_path:
+            servers = [{"url": request.root_path}]
+            response.data = msgspec.json.encode({**self._document, "servers": servers})
+
+    on_head = on_get
+
+
 class Prediction:
     """POST rows as one of these media types, get predictions of the same."""
 
@@ -91,10 +106,15 @@ class Page:
         self._policy = "; ".join(f"{what} {source}" for what, source in allowed.items())
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        content, policy = self._content, self._policy
+        if request.root_path:  # whether the browser's address ends with a slash, nobody knows here
+            base = f'<head><base href="{request.root_path}/">'.encode()
+            content = content.replace(b"<head>", base, 1)
+            policy = policy.replace("base-uri 'none'", "base-uri 'self'")
         response.content_type = falcon.MEDIA_HTML
-        response.set_header("Content-Security-Policy", self._policy)
+        response.set_header("Content-Security-Policy", policy)
         response.set_header("Referrer-Policy", "no-referrer")
-        response.data = self._content
+        response.data = content
 
     on_head = on_get
 
@@ -126,7 +146,8 @@ def refusal_is_400() -> Iterator[None]:
 def read(request: falcon.Request, kinds: Iterable[str]) -> tuple[str, bytes]:
     """The media type, which must be one of these, and the body, which must not be compressed."""
     kind = (request.content_type or "").partition(";")[0].strip().lower()
-    if kind not in kinds or request.get_header("Content-Encoding"):
+    encoding = (request.get_header("Content-Encoding") or "identity").strip().lower()
+    if kind not in kinds or encoding != "identity":
         raise falcon.HTTPUnsupportedMediaType(
             description=f"Send {' or '.join(filter(None, kinds))}, uncompressed, "
             "as Content-Type says it."

@@ -1,0 +1,54 @@
+"""A stricter parser: it refuses requests that another program on the way may read otherwise."""
+
+import re
+from http import HTTPStatus
+
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.utilities import Error
+
+FOLDED = re.compile(rb"\r\n[ \t]")
+FIRST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+( HTTP/(?P<version>\S+))?")
+FRAMING = re.compile(rb"^(host|content-length|transfer-encoding)[ \t]*:", re.I | re.M)
+
+
+class Failure(Error):
+    """Why a request is refused."""
+
+    def __init__(self, status: HTTPStatus, body: str) -> None:
+        self.code, self.reason, self.body = status.value, status.phrase, body
+
+
+class Parser(HTTPRequestParser):
+    """Reads one request."""
+
+    error: Error | None
+    is_foreign = False  # it is of a version of HTTP that this server does not speak
+
+    def parse_header(self, header_plus: bytes) -> None:
+        if FOLDED.search(header_plus):
+            raise ParsingError("A header is folded over two lines.")
+        line = FIRST_LINE.fullmatch(header_plus.partition(b"\r\n")[0].rstrip())
+        if line is None:
+            raise ParsingError("The request line is malformed.")
+        if line["version"] is None:
+            raise ParsingError("The request line names no version of HTTP.")
+        if line["version"] not in (b"1.0", b"1.1"):
+            self.is_foreign = True
+            raise ParsingError("Send HTTP/1.1.")
+        super().parse_header(header_plus)
+        names = [name.lower() for name in FRAMING.findall(header_plus)]
+        if names.count(b"host") != 1 and (self.version == "1.1" or b"host" in names):
+            raise ParsingError("There must be exactly one Host header.")
+        if names.count(b"content-length") + names.count(b"transfer-encoding") > 1:
+            raise ParsingError("The length of the body is given twice.")
+        if self.version != "1.1" and b"transfer-encoding" in names:
+            raise ParsingError("Transfer-Encoding needs HTTP/1.1.")
+
+    def received(self, data: bytes) -> int:
+        count = int(super().received(data))
+        if self.error is not None:
+            # No body is read after a refusal, so none must be waited for, or asked for.
+            self.expect_continue = False
+            if self.is_foreign:
+                self.error = Failure(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Send HTTP/1.1.")
+        return count

@@ -1,0 +1,55 @@
+"""The socket that all processes accept from."""
+
+import logging
+import socket
+from contextlib import suppress
+
+from ..errors import ProjectError
+
+SPARE = 128  # files of a process that are not connections
+
+log = logging.getLogger(__name__)
+
+
+def connections_within(wanted: int) -> int:
+    """How many of the connections wanted the system allows; its soft limit on files is raised for them."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted + SPARE or soft == resource.RLIM_INFINITY:
+        limit = wanted + SPARE if hard == resource.RLIM_INFINITY else min(wanted + SPARE, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
+            soft = max(soft, limit)
+    possible = max(min(wanted, soft - SPARE), 8)
+    if possible < wanted:
+        log.warning(
+            "connection_limit is %d, not %d: a process may have %d files open (ulimit -n).",
+            *(possible, wanted, soft),
+        )
+    return possible
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen on an address. Raises ProjectError."""
+    try:
+        is_any = host == "::"  # of both families, where the system can
+        return socket.create_server(
+            (host, port),
+            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+            backlog=1024,
+            dualstack_ipv6=is_any and socket.has_dualstack_ipv6(),
+        )
+    except OSError as error:
+        raise ProjectError(
+            f"Cannot listen on {host}, port {port}: "
+            f"{str(error.strerror).partition(' (')[0]}. Choose others with --host and --port."
+        ) from error
+
+
+def url_of(listening: socket.socket) -> str:
+    """The address under which a listening socket is reached."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

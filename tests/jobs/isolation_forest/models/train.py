@@ -1,0 +1,58 @@
+"""Fit the model, judge it, save it. This file is yours."""
+
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from sklearn.ensemble import IsolationForest
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from .. import Columns, ProjectError, Table, data, manifest, to_frame
+from .model import Model, features
+
+
+class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """configs/train.yaml."""
+
+    data: str
+    test_size: Annotated[float, Meta(gt=0, lt=1)]
+    seed: int
+    trees: Annotated[int, Meta(ge=1)]
+    max_depth: Annotated[int, Meta(ge=1)] | None
+    tolerance: Annotated[float, Meta(gt=0)]
+
+
+def train(settings: TrainConfig) -> None:
+    """Fit on the training rows, save the model, and judge what was saved on the held-out rows."""
+    training, held_out = split(settings)
+    estimator = pipeline(settings)
+    estimator.fit(to_frame(features(training.columns)), training.target)
+    print(f"Fitted {type(estimator[-1]).__name__} to {len(training):,} rows.")
+    with manifest.run(settings, data=training.sources) as run:
+        run.save_estimator("model", estimator, features(held_out.columns), settings.tolerance)
+        run.judge(Model(), held_out, metrics)
+
+
+def split(settings: TrainConfig) -> tuple[Table, Table]:
+    """Return the training rows and the held-out rows: the same ones every time."""
+    rows = data.read(settings.data)
+    shares: dict[str, Any] = {"test_size": settings.test_size, "random_state": settings.seed}
+    try:
+        training, held_out = train_test_split(np.arange(len(rows)), **shares)
+    except ValueError as error:
+        raise ProjectError(f"The rows cannot be split by configs/train.yaml: {error}") from error
+    return rows.take(training), rows.take(held_out)
+
+
+def pipeline(settings: TrainConfig) -> Pipeline:
+    """Return an isolation forest on scaled numbers."""
+    forest = IsolationForest(n_estimators=settings.trees, random_state=settings.seed)
+    return Pipeline([("scale", StandardScaler()), ("forest", forest)])
+
+
+def metrics(truth: Any, predicted: Columns) -> dict[str, Any]:
+    """Say how large a share of the minutes is unusual."""
+    return {"unusual": np.mean(predicted["normal"] == -1)}
