@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from importlib.metadata import PathDistribution
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 from serving import service
 from shapes import SHAPES
 
-from poetry_ml_plugin.adopt import inspect, modules, plan, record
+from poetry_ml_plugin.adopt import inspect, metadata, modules, plan, record
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import edit, pyproject, requirements
 from poetry_ml_plugin.project.requirements import Dependency
@@ -542,6 +543,56 @@ def test_groups_of_ours_stay_optional(tmp_path: Path) -> None:
     assert pyproject.describe(root).optional_groups == {"boost", "notebook"}
 
 
+LOCK_OF_POETRY_1 = """\
+[[package]]
+name = "click"
+version = "7.1.2"
+category = "main"
+optional = false
+python-versions = "*"
+
+[metadata]
+lock-version = "2.0"
+python-versions = "^3.8"
+content-hash = "0"
+"""
+
+
+def test_other_versions_than_were_tested_are_said_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    toml = """\
+[tool.poetry]
+name = "older"
+version = "1"
+description = ""
+authors = []
+
+[tool.poetry.dependencies]
+python = "^3.8"
+click = "*"
+msgspec = { version = "^0.9" }
+numpy = "^2"
+"""
+    root = lay_out(tmp_path, {"pyproject.toml": toml, "poetry.lock": LOCK_OF_POETRY_1})
+    notes = plan.plan(inspect.find(root), "3.11").notes
+    assert any("asks for msgspec (^0.9), and the service was tested" in note for note in notes)
+    assert any("poetry.lock has click 7.1.2" in note for note in notes)
+    assert not any("numpy" in note for note in notes)
+    assert tree(root).keys() == {"pyproject.toml", "poetry.lock"}
+
+
+def test_what_setup_asks_for_wins_over_pins(tmp_path: Path) -> None:
+    setup = (
+        "from setuptools import setup\nsetup(name='x', install_requires=['attrs>=20', 'idna'])\n"
+    )
+    pins = "attrs==20.1\nidna==2.8\nsix==1.15\n"
+    root = lay_out(tmp_path, {"setup.py": setup, "requirements.txt": pins})
+    adopted(root)
+    main = requirements.main(pyproject.describe(root))
+    assert [main[name].versions for name in ("attrs", "idna", "six")] == [">=20", "==2.8", "==1.15"]
+
+
 def workflow(root: Path) -> str:
     project = pyproject.read(root)
     assert project is not None
@@ -708,3 +759,174 @@ def test_what_is_computed_in_a_setup_is_left_out(tmp_path: Path) -> None:
         "setuptools.setup(name='a', version=read(), install_requires=['b'] + more)\n"
     )
     assert requirements.read_setup(tmp_path / "setup.py") == {"name": "a"}
+
+
+COMPUTED = """\
+from setuptools import setup
+
+VERSION = "1.4.2"
+REQUIRED = ["attrs>=23", "idna; python_version < '4'"]
+EXTRAS = {"plot": ["matplotlib>=3"]}
+AUTHOR: dict = {"author": "Ann", "author_email": "ann@example.org"}
+
+setup(
+    name="old-tool",
+    version=VERSION,
+    description="Says it.",
+    install_requires=REQUIRED,
+    extras_require=EXTRAS,
+    python_requires=">=3.8,<3.13",
+    license="MIT",
+    url="https://example.org",
+    keywords="a, b",
+    classifiers=["Topic :: Scientific/Engineering"],
+    entry_points={"console_scripts": ["old=old_tool:main"], "pytest11": ["old = old_tool.plugin"]},
+    cmdclass={},
+    **AUTHOR,
+)
+"""
+
+
+def test_names_in_a_setup_stand_for_their_literals(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, {"setup.py": COMPUTED, "old_tool/__init__.py": ""})
+    todo = adopted(root)
+    described = pyproject.describe(root).standard
+    assert described["version"] == "1.4.2"
+    assert described["requires-python"] == ">=3.11.4,<3.13"
+    assert described["authors"] == [{"name": "Ann", "email": "ann@example.org"}]
+    assert described["license"] == {"text": "MIT"}
+    assert described["keywords"] == ["a", "b"]
+    assert described["urls"] == {"Homepage": "https://example.org"}
+    assert described["optional-dependencies"] == {"plot": ["matplotlib (>=3)"]}
+    assert described["entry-points"] == {"pytest11": {"old": "old_tool.plugin"}}
+    assert described["scripts"]["old"] == "old_tool:main"
+    package = Factory().create_poetry(root).package
+    assert {"attrs", "idna"} <= {d.name for d in package.requires}
+    assert any("also has cmdclass" in note for note in todo.notes)
+    assert (root / "setup.py").read_text() == COMPUTED
+
+
+def test_a_name_that_changes_stands_for_nothing(tmp_path: Path) -> None:
+    text = """\
+from setuptools import setup
+A = ["attrs"]
+A += ["idna"]
+B = ["click"]
+B.append("yaml")
+C = "1"
+if A: C = "2"
+D = D2 = "3"
+setup(name="x", install_requires=A, tests_require=B, version=C, description=D)
+"""
+    (tmp_path / "setup.py").write_text(text)
+    assert requirements.read_setup(tmp_path / "setup.py") == {"name": "x"}
+    project = inspect.find(tmp_path)
+    assert project.computed == ("description", "install_requires", "version")
+    notes = plan.plan(project, "3.11").notes
+    assert any(note.startswith("Not read from setup.py") and "version" in note for note in notes)
+    assert not any("is no longer used" in note for note in notes)
+
+
+def test_a_back_end_says_what_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "x.dist-info"
+    lay_out(
+        info,
+        {
+            "METADATA": "Metadata-Version: 2.1\nName: x\nVersion: 2.5\nSummary: Says it.\n"
+            "Author-email: Ann <ann@example.org>\nRequires-Python: >=3.9\n"
+            "Project-URL: Docs, https://example.org/docs\n"
+            "Requires-Dist: attrs>=23\nProvides-Extra: plot\n"
+            'Requires-Dist: matplotlib>=3; extra == "plot"\n'
+            "Requires-Dist: pillow; python_version < '3.14' and extra == 'plot'\n",
+            "entry_points.txt": "[console_scripts]\nx = x:main\n",
+        },
+    )
+    found = PathDistribution(info)
+    answer = (found.metadata, found.entry_points)
+    monkeypatch.setattr("poetry_ml_plugin.host.backend.metadata", lambda root: answer)
+    setup = "import setuptools, x\nsetuptools.setup(name='x', version=x.version())\n"
+    root = lay_out(tmp_path / "work", {"setup.py": setup, "x/__init__.py": ""})
+    project = inspect.asked(inspect.find(root))
+    plan.apply(plan.plan(project, "3.11"))
+    described = pyproject.describe(root).standard
+    assert (described["version"], described["description"]) == ("2.5", "Says it.")
+    assert described["authors"] == [{"name": "Ann", "email": "ann@example.org"}]
+    assert described["urls"] == {"Docs": "https://example.org/docs"}
+    plot = described["optional-dependencies"]["plot"]
+    assert plot == ["matplotlib (>=3)", 'pillow ; python_version < "3.14"']
+    assert described["scripts"]["x"] == "x:main"
+    assert "attrs (>=23)" in described["dependencies"]
+
+
+BACKEND = """\
+import pathlib
+
+def _info(folder):
+    info = pathlib.Path(folder, "x-2.5.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: x\\nVersion: 2.5\\n")
+    return info.name
+
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    pathlib.Path("x.egg-info").mkdir()
+    return _info(folder)
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    raise NotImplementedError
+"""
+IN_TREE = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+
+
+def test_a_back_end_is_asked_in_an_environment_of_its_own(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, {"pyproject.toml": IN_TREE, "own.py": BACKEND})
+    assert metadata.ask(root) == {"name": "x", "version": "2.5"}
+    assert not (root / "x.egg-info").exists()
+    (root / "own.py").write_text("raise SystemExit('no such luck')\n")
+    with pytest.raises(MLError, match="no such luck"):
+        metadata.ask(root)
+
+
+def test_a_setup_is_run_only_after_a_yes(tmp_path: Path) -> None:
+    marker = tmp_path / "was-run"
+    setup = (
+        f"import pathlib; pathlib.Path({str(marker)!r}).write_text('')\n"
+        "from setuptools import setup\nsetup(name='x', version=str(1 + 1) + '.5')\n"
+    )
+    root = lay_out(tmp_path / "work", {"setup.py": setup, "x/__init__.py": ""})
+    shown = poetry("ml", "init", cwd=root, text="no\nno\n", code=1).stdout
+    assert "setup.py computes version" in shown
+    assert "Not read from setup.py, which computes it: version." in shown
+    poetry("ml", "init", "--dry-run", cwd=root)
+    poetry("ml", "init", "--no-install", "--no-interaction", cwd=root)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"setup.py": "from setuptools import setup\nsetup(name='x', python_requires='<3.9')\n"},
+            "older",
+        ),
+        (
+            {"setup.py": "setup(name='x', python_requires='banana')\n"},
+            "python_requires is not valid",
+        ),
+        (
+            {
+                "setup.py": "setup(name='x')\n",
+                "pyproject.toml": "[build-system]\nrequires = ['setuptools']\n"
+                "build-backend = 'setuptools.build_meta'\n",
+            },
+            r"Remove \[build-system\]",
+        ),
+    ],
+    ids=["old Python", "no version", "setuptools"],
+)
+def test_a_setup_that_cannot_come_along_is_told_so(
+    tmp_path: Path, files: dict[str, str], said: str
+) -> None:
+    lay_out(tmp_path, files)
+    with pytest.raises(MLError, match=said):
+        plan.plan(inspect.find(tmp_path), "3.11")
+    assert tree(tmp_path).keys() == files.keys()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Iterator
 from typing import Any
 
 from packaging.utils import canonicalize_name
-from poetry.core.constraints.version import parse_constraint
+from poetry.core.constraints.version import Version, parse_constraint
 
-from poetry_ml_plugin.adopt import record
+from poetry_ml_plugin.adopt import metadata, record
 from poetry_ml_plugin.adopt.inspect import Existing
-from poetry_ml_plugin.project import edit, pyproject, requirements
+from poetry_ml_plugin.project import edit, lock, pyproject, requirements
 from poetry_ml_plugin.project.names import Names
 from poetry_ml_plugin.project.requirements import Dependency
 from poetry_ml_plugin.template import render
@@ -67,12 +68,41 @@ def _described(project: Existing, own: Names, python: str) -> dict[str, Any]:
     }
     if (project.root / "README.md").exists():
         described["readme"] = "README.md"
-    described["requires-python"] = pyproject.requires_python(python)
-    points = pyproject.table(setup, "entry_points").get("console_scripts", [])
-    scripts = [str(point).partition("=") for point in points if isinstance(points, list)]
-    if scripts:
-        described["scripts"] = {name.strip(): place.strip() for name, _, place in scripts}
-    return {"project": described}
+    described["requires-python"] = _requires_python(project, python)
+    return {"project": {**described, **metadata.described(setup)}}
+
+
+def _requires_python(project: Existing, python: str) -> str:
+    """Bound the Pythons of a project: as setup.py does, and as the service needs."""
+    ours = pyproject.requires_python(python)
+    said = project.setup.get("python_requires")
+    if not isinstance(said, str) or project.pythons_of_setup.allows_all(parse_constraint(ours)):
+        return ours
+    lowest = parse_constraint(pyproject.requires_python(pyproject.LOWEST))
+    return str(project.pythons_of_setup.intersect(lowest))
+
+
+def doubts(project: Existing, model: str | None) -> Iterator[str]:
+    """Say where a project asks for other versions of a library than the template was tested with."""
+    theirs = requirements.main(project.toml)
+    locked = lock.read(project.root)
+    for wanted in _wanted(project, model, render.DEFAULT)["main"]:
+        said = theirs.get(canonicalize_name(wanted.name))
+        if said is None or said.url:
+            continue
+        ours = parse_constraint(wanted.versions or "*")
+        if not ours.allows_any(parse_constraint(said.versions or "*")):
+            yield (
+                f"The project asks for {said.pep508()}, and the service was tested with "
+                f"{wanted.name} ({wanted.versions}) only."
+            )
+            continue
+        versions = locked.versions(canonicalize_name(wanted.name)) if locked else set()
+        if versions and not any(ours.allows(Version.parse(version)) for version in versions):
+            yield (
+                f"poetry.lock has {wanted.name} {', '.join(sorted(versions))}, and the service was tested "
+                f"with {wanted.versions}. Run, after poetry lock: poetry update {wanted.name}"
+            )
 
 
 def _packages(project: Existing, own: Names) -> list[dict[str, str]]:
@@ -170,10 +200,11 @@ def _place(group: str, optional: frozenset[str]) -> str:
 
 def _older(project: Existing) -> list[Dependency]:
     """Read what setup.py and requirements.txt list, without the project itself."""
+    # What setup.py asks for is meant for others, and looser than the pins of a requirements.txt.
     listed = requirements.parsed(project.setup.get("install_requires"))
     path = project.root / "requirements.txt"
     if path.is_file():
-        listed = [*requirements.read_requirements(path), *listed]
+        listed = [*listed, *requirements.read_requirements(path)]
     united = requirements.united(listed)
     return [dependency for name, dependency in united.items() if name != project.name]
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
-from poetry.core.constraints.version import VersionConstraint
+from poetry.core.constraints.version import VersionConstraint, parse_constraint
 
+from poetry_ml_plugin.adopt import metadata
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import staging
 from poetry_ml_plugin.project import names, pyproject, requirements
@@ -27,6 +28,7 @@ class Existing:
     content: bytes = b""  # of pyproject.toml
     toml: PyProject = field(default_factory=PyProject)  # the same, read
     setup: Mapping[str, Any] = field(default_factory=dict)  # what setup.py says
+    computed: tuple[str, ...] = ()  # what it says too, and only running it would tell
 
     @property
     def name(self) -> str:
@@ -46,6 +48,17 @@ class Existing:
                 f"{self.root / PYPROJECT}: requires-python is not valid: {error}"
             ) from error
 
+    @property
+    def pythons_of_setup(self) -> VersionConstraint:
+        """The versions of Python that setup.py allows; all, where it does not say."""
+        said = self.setup.get("python_requires")
+        try:
+            return parse_constraint(said if isinstance(said, str) else "*")
+        except ValueError as error:
+            raise MLError(
+                f"{self.root / 'setup.py'}: python_requires is not valid: {error}"
+            ) from error
+
 
 def find(start: Path) -> Existing:
     """Find the project that a folder belongs to. Raises MLError if there is none."""
@@ -55,14 +68,19 @@ def find(start: Path) -> Existing:
         content = path.read_bytes() if path.is_file() else b""
         project = Existing(root, content, pyproject.describe(root) if content else PyProject())
         if not project.toml.is_described and root == start and _is_older(root):
-            setup = root / "setup.py"
-            return replace(project, setup=requirements.read_setup(setup) if setup.exists() else {})
+            setup = requirements.read_setup(root / "setup.py")
+            return replace(project, setup=setup, computed=tuple(metadata.computed(root)))
         if project.toml.is_described:
             return project
     raise MLError(
         f"No project found in {start}: no pyproject.toml with [project] or [tool.poetry], no setup.py "
         "and no requirements.txt. Create one with: poetry ml new NAME"
     )
+
+
+def asked(project: Existing) -> Existing:
+    """Have the build back end say what setup.py computes. Raises MLError where it cannot."""
+    return replace(project, setup=metadata.ask(project.root), computed=())
 
 
 def model_of(root: Path) -> str | None:

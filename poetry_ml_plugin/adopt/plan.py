@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin.adopt import declare, inspect, modules, record
+from poetry_ml_plugin.adopt import declare, inspect, metadata, modules, record
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, platforms, staging
@@ -169,6 +169,20 @@ def _check(project: Existing) -> None:
             f"{project.root / PYPROJECT} uses the build backend {toml.backend}, which does not read [tool.poetry]. "
             'Use poetry-core, or set "package-mode = false" in [tool.poetry].'
         )
+    if (
+        not toml.is_described
+        and "build-system" in toml.data
+        and not toml.backend.startswith("poetry")
+    ):
+        raise MLError(
+            f"{project.root / PYPROJECT} has the build backend {toml.backend} and no [project]. "
+            "Remove [build-system], so that poetry-core builds the project, then run this again."
+        )
+    if not project.pythons_of_setup.allows_any(parse_constraint(f">={pyproject.LOWEST}")):
+        raise MLError(
+            f"{project.root / 'setup.py'} allows only Pythons older than {pyproject.LOWEST}, which the "
+            "service needs. Widen python_requires, then run this again."
+        )
     if project.toml.is_described and not project.pythons.allows_any(
         parse_constraint(f">={pyproject.LOWEST}")
     ):
@@ -247,10 +261,28 @@ def _notes(
         yield _recorded(record.find(project.root, model), model)
     if hidden := git.ignored(project.root, map(str, added)):
         yield f"git ignores {', '.join(hidden)}: to commit any of them, use git add --force."
+    yield from declare.doubts(project, model)
     if not project.toml.is_package:
         yield f"package-mode is off: run the package with PYTHONPATH=src python -m {own.package}"
     if not project.toml.is_described and (project.root / "setup.py").exists():
-        yield "setup.py is no longer used: its contents are in pyproject.toml."
+        yield from _of_setup(project)
+    if "uv" in pyproject.table(project.toml.data, "tool") or (project.root / "uv.lock").exists():
+        yield "[tool.uv] and uv.lock are not used: Poetry writes a poetry.lock of its own."
+
+
+def _of_setup(project: Existing) -> Iterator[str]:
+    computed, left = project.computed, metadata.left(project.root)
+    if computed:
+        yield (
+            f"Not read from setup.py, which computes it: {', '.join(computed)}. "
+            "Write it into pyproject.toml yourself."
+        )
+    if left:
+        yield f"setup.py also has {', '.join(left)}, for which pyproject.toml has no place."
+    if computed or left:
+        yield "Delete setup.py once you have moved that: Poetry does not read it."
+    else:
+        yield "setup.py is no longer used: what it says is in pyproject.toml. Delete it when you agree."
 
 
 def _recorded(entries: record.Entries, model: str) -> str:

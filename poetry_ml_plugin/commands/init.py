@@ -9,6 +9,7 @@ from collections import Counter
 from cleo.helpers import option
 
 from poetry_ml_plugin.adopt import inspect, plan
+from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.adopt.plan import Plan
 from poetry_ml_plugin.commands.base import own_data
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
@@ -27,7 +28,7 @@ class Init(MLCommand):
     options = [  # noqa: RUF012
         option("package", None, "The name of the package to add.", flag=False),
         *own_data.options(),
-        option("yes", "y", "Do not ask."),
+        option("yes", "y", "Do not ask, and run a setup.py that computes what it says."),
         option("dry-run", None, "Print the plan as a diff, and change nothing."),
         option("no-install", None, "Do not lock, install or train."),
         option("no-train", None, "Do not train the sample model."),
@@ -49,7 +50,7 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
             return ended.exit_code
 
     def _add(self) -> int:
-        project = inspect.find(self.folder)
+        project = self._complete(inspect.find(self.folder))
         data = own_data.given(self)
         todo = plan.plan(project, venv.preferred_python(), self.option("package"), data)
         if todo.is_empty:
@@ -72,6 +73,23 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
             self.line(f"Recorded the artifacts of {escape(str(todo.model))} in the manifest.")
             return 0
         return self._apply(todo)
+
+    def _complete(self, project: Existing) -> Existing:
+        """Ask the build back end for what setup.py computes, if the user agrees to run that."""
+        if not project.computed or self.option("dry-run"):
+            return project
+        if not self.option("yes"):
+            if self.io.input.has_parameter_option(["--no-interaction", "-n"]):
+                return project
+            names = ", ".join(project.computed)
+            self.write(f"setup.py computes {escape(names)}. Run it to read that? (yes/no) [no] ")
+            if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+                return project
+        try:
+            return inspect.asked(project)
+        except MLError as error:
+            self.line_error(escape(str(error)), style="warning")
+            return project
 
     def _agreed(self) -> bool:
         if self.option("yes") or self.io.input.has_parameter_option(["--no-interaction", "-n"]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -92,20 +93,88 @@ def read_requirements(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Depe
 
 
 def read_setup(path: Path) -> dict[str, Any]:
-    """Read the literal arguments of setup() in a setup.py, without running it."""
+    """Read the arguments of setup() in a setup.py, without running it: literals, and names of such."""
     found: dict[str, Any] = {}
+    for argument, names in _arguments(path):
+        try:
+            value = ast.literal_eval(_Named(names).visit(argument.value))
+        except (ValueError, TypeError, RecursionError):
+            continue
+        if argument.arg is not None:
+            found[argument.arg] = value
+        elif isinstance(value, dict):
+            found |= value
+    return found
+
+
+def arguments(path: Path) -> set[str]:
+    """Name the arguments of setup() in a setup.py; "**" stands for those in a mapping."""
+    return {
+        name
+        for argument, names in _arguments(path)
+        for name in ([argument.arg] if argument.arg else _keys(argument.value, names))
+    }
+
+
+def _keys(value: ast.expr, names: Mapping[str, ast.expr]) -> list[str]:
+    try:
+        return list(ast.literal_eval(_Named(names).visit(value)))
+    except (ValueError, TypeError, RecursionError):
+        return ["**"]
+
+
+def _arguments(path: Path) -> list[tuple[ast.keyword, dict[str, ast.expr]]]:
+    """List the arguments of setup(), with the names that stand for one literal throughout."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):  # written for an older Python
-        return {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "setup":
-            for argument in node.keywords:
-                try:
-                    found[argument.arg or ""] = ast.literal_eval(argument.value)
-                except ValueError:
-                    continue
-    return found
+    except (OSError, SyntaxError, ValueError):  # none, or written for an older Python
+        return []
+    names = _constants(tree)
+    return [
+        (argument, names)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "setup"
+        for argument in node.keywords
+    ]
+
+
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """Find the names that a module assigns once, at its top, and does not change in any other way."""
+    values: dict[str, ast.expr] = {}
+    for node in tree.body:
+        target = (
+            node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+        )
+        target = node.target if isinstance(node, ast.AnnAssign) else target
+        if (
+            isinstance(target, ast.Name)
+            and isinstance(node, ast.Assign | ast.AnnAssign)
+            and node.value
+        ):
+            values[target.id] = node.value
+    stored = [
+        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)
+    ]
+    changed = {
+        node.value.id  # NAME.append(...), NAME["key"] = ...
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.value, ast.Name)
+    }
+    return {n: v for n, v in values.items() if stored.count(n) == 1 and n not in changed}
+
+
+class _Named(ast.NodeTransformer):
+    """Puts the literal of a name into its place."""
+
+    def __init__(self, names: Mapping[str, ast.expr], depth: int = 20) -> None:
+        self.names, self.depth = names, depth
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        known = self.names.get(node.id)
+        if known is None or not self.depth:
+            return node
+        value: ast.AST = _Named(self.names, self.depth - 1).visit(copy.deepcopy(known))
+        return value
 
 
 def parsed(texts: object) -> list[Dependency]:
@@ -134,6 +203,13 @@ def by_group(toml: PyProject) -> dict[str, list[Dependency]]:
     for group, texts in pyproject.table(toml.data, "dependency-groups").items():
         found[group] = [*found.get(group, []), *parsed(texts)]
     return found
+
+
+def main(toml: PyProject) -> dict[str, Dependency]:
+    """List by name what a project needs to run, in either table."""
+    legacy = pyproject.table(toml.poetry, "dependencies")
+    listed = [_from_poetry(name, said) for name, said in legacy.items() if name != "python"]
+    return united([*parsed(toml.standard.get("dependencies")), *listed])
 
 
 def on_request(toml: PyProject) -> dict[str, Dependency]:
