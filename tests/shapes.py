@@ -281,6 +281,46 @@ build-backend = "poetry.core.masonry.api"
 #############
 """
 
+ARRAY_TABLES = """
+[project]
+name = "tables"
+version = "1"
+requires-python = ">=3.11"
+
+[[tool.poetry.packages]]
+include = "tables"
+from = "src"
+
+# the docs travel
+[[tool.poetry.include]]
+path = "README.md"
+format = ["sdist"]
+
+[[tool.mypy.overrides]]
+module = "x"
+
+[build-system]
+requires = ["poetry-core"]
+build-backend = "poetry.core.masonry.api"
+"""
+
+INLINE = """
+project = {name = "inline", version = "1", requires-python = ">=3.11", dependencies = ["attrs"]}
+tool = {poetry = {packages = [{include = "inline", from = "src"}], group = {docs = {optional = true}}}}
+build-system = {requires = ["poetry-core"], build-backend = "poetry.core.masonry.api"}
+"""
+
+DOTTED_THROUGHOUT = """
+project.name = "points"
+project.version = "1"
+project.requires-python = ">=3.11"
+project.scripts.points = "points.cli:main"
+tool.poetry.packages = [{ include = "points", from = "src" }]
+tool.poetry.group.dev.dependencies.mypy = "*"
+build-system.requires = ["poetry-core"]
+build-system.build-backend = "poetry.core.masonry.api"
+"""
+
 SHAPES = {
     "standard": _with(PACKAGE, "forecast", STANDARD, **{".gitignore": "dist/\n*.tmp\n"}),
     "legacy, flat": _with(FLAT, "my_legacy", LEGACY_FLAT),
@@ -300,6 +340,9 @@ SHAPES = {
     "compact": _with(PACKAGE, "compact", COMPACT),
     "dotted keys": _with(FLAT, "dotted", DOTTED, **{"tests/test_model.py": "# mine\n"}),
     "Windows": _with(PACKAGE, "forecast", STANDARD.replace("\n", "\r\n").lstrip("\r\n").rstrip()),
+    "array tables": _with(PACKAGE, "tables", ARRAY_TABLES),
+    "inline tables": _with(PACKAGE, "inline", INLINE),
+    "dotted throughout": _with(PACKAGE, "points", DOTTED_THROUGHOUT),
     "standard groups": _with(PACKAGE, "standard", STANDARD_GROUPS),
     "no package": {"pyproject.toml": NO_PACKAGE.lstrip(), "scripts/run.py": "print(1)\n"},
     "sub-folder": _with(

@@ -49,6 +49,14 @@ def pickled(root: Path) -> None:
     path.write_text(json.dumps(manifest))
 
 
+def smoothing(root: Path) -> None:
+    """A model of which the training found that it looks across rows."""
+    path = root / "src/churn/artifacts/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["run"]["independent"] = False
+    path.write_text(json.dumps(manifest))
+
+
 def by_path(root: Path) -> None:
     """A runtime dependency that lies beside the project."""
     text = (root / "poetry.lock").read_text()
@@ -65,9 +73,10 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     ),
     (
         lambda root: (root / "src/churn/models/model.py").unlink(),
-        {"layout": "error", "trained-code": "warning"},
+        {"layout": "error"},
         "src/churn/models/model.py is missing",
     ),
+    (smoothing, {"rows": "warning"}, "depends on the other rows of a request"),
     (
         lambda root: replace(root, "pyproject.toml", 'name = "churn"', 'name = "con"'),
         {"name": "error"},

@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 from conftest import Churn, poetry, run
+from credential_lines import INNOCENT as INNOCENT_LINES
+from credential_lines import PLANTED as PLANTED_LINES
 
 from poetry_ml_plugin.audit import credentials, leaks
 from poetry_ml_plugin.build import contents
@@ -206,3 +208,66 @@ def test_only_files_that_git_would_take_are_looked_at(copy: Path) -> None:
     (problem,) = leaks.in_tree(found)
     assert problem.message.startswith(".env is committed to git")
     assert problem.fix is None  # what git had once, others have
+
+
+def judged(cases: list[tuple[str, str]]) -> list[str]:
+    """The cases that raise an alarm, by the file's name or by the text."""
+    paths = ((PurePosixPath(name), text) for name, text in cases)
+    return [
+        f"{path}: {text}"
+        for path, text in paths
+        if credentials.refused(path) or list(credentials.search(text.encode(), path))
+    ]
+
+
+def test_no_planted_line_is_missed_and_no_innocent_one_raises_an_alarm() -> None:
+    assert len(PLANTED_LINES) == len(INNOCENT_LINES) == 60
+    found = judged(PLANTED_LINES)
+    assert [
+        f"{name}: {text}" for name, text in PLANTED_LINES if f"{name}: {text}" not in found
+    ] == []
+    assert judged(INNOCENT_LINES) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_a_text_that_windows_wrote_is_read(encoding: str) -> None:
+    content = "a: 1\npassword: hunter2\n".encode(encoding)
+    (found,) = credentials.search(content, PurePosixPath("configs/a.yaml"))
+    assert found[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "is_refused"),
+    [
+        (".docker/Dockerfile", False),
+        (".docker/compose.yaml", False),
+        (".docker/config.json", True),
+        (".env.default", False),
+        ("example.env", False),
+        ("prod.env", True),
+        (".env", True),
+    ],
+)
+def test_a_place_for_examples_is_none_for_credentials(name: str, is_refused: bool) -> None:
+    assert credentials.refused(PurePosixPath(name)) is is_refused
+
+
+def test_detect_secrets_finds_no_more(tmp_path: Path) -> None:
+    """Beside a scanner that is widely used: it misses some of the lines, or it raises more alarms."""
+    scanner = pytest.importorskip("detect_secrets")
+    settings = pytest.importorskip("detect_secrets.settings")
+
+    def theirs(cases: list[tuple[str, str]]) -> int:
+        count = 0
+        for n, (name, text) in enumerate(cases):
+            path = tmp_path / f"{n}" / PurePosixPath(name).name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"{text}\n")
+            with settings.default_settings():
+                found = scanner.SecretsCollection()
+                found.scan_file(str(path))
+            count += bool(list(found))
+        return count
+
+    assert theirs(PLANTED_LINES) <= len(judged(PLANTED_LINES))
+    assert theirs(INNOCENT_LINES) >= len(judged(INNOCENT_LINES))

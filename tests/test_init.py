@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -21,11 +23,11 @@ from poetry.core.masonry.builders.wheel import WheelBuilder
 from serving import service
 from shapes import SHAPES
 
-from poetry_ml_plugin.adopt import inspect, plan
+from poetry_ml_plugin.adopt import inspect, modules, plan, record
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.project import edit, requirements
+from poetry_ml_plugin.project import edit, pyproject, requirements
 from poetry_ml_plugin.project.requirements import Dependency
-from poetry_ml_plugin.template import scaffold, update
+from poetry_ml_plugin.template import extras, scaffold, update
 
 RUNTIME = {"click", "falcon", "msgspec", "numpy", "onnxruntime", "pyyaml", "waitress"}
 
@@ -126,7 +128,7 @@ def test_the_projects_own_build_is_as_it_was(shape: Path) -> None:
     ours = tuple(map(str, todo.files))
     assert all(f"/{own}/" in name or name.endswith(ours) for name in more)
     if before:
-        assert {f"wheel/{own}/__main__.py", f"wheel/{own}/artifacts/manifest.json"} <= after.keys()
+        assert f"wheel/{own}/__main__.py" in after
         (points,) = [after[name] for name in after if name.endswith("entry_points.txt")]
         assert f"{own}={own}.__main__:main" in points.decode()
 
@@ -230,7 +232,9 @@ def test_the_command_shows_asks_and_adds(tmp_path: Path) -> None:
     assert "poetry ml train" in done.stdout
     assert "nothing to add" in poetry("ml", "init", cwd=root).stdout
     poetry("check", cwd=root)
-    poetry("build", cwd=root)  # the guard has nothing against a model that is yet to come
+    said = poetry("build", cwd=root, code=1).stderr
+    assert "there is no trained model" in said
+    assert not (root / "dist").exists()
 
 
 def test_what_is_added_works(churn: Churn, tmp_path: Path) -> None:
@@ -401,7 +405,209 @@ def test_whisks_model_is_served_unchanged(whisk: Path, churn: Churn, tmp_path: P
         answer = running.post("/predict", b'{"data": [[1, 2], [3]]}')
         assert answer == (200, {"predictions": [2, 1]})
         assert running.stop() == 0
-    assert "Nothing says yet" in run(*verb, "train", cwd=whisk, env=env, code=1).stderr
+    for word in ("train", "evaluate"):
+        said = run(*verb, word, cwd=whisk, env=env, code=1).stderr
+        assert f"does not say yet how churn_model is {word.removesuffix('e')}" in said
+
+
+def said_of(root: Path) -> list[str]:
+    project = pyproject.read(root)
+    assert project is not None
+    return [f"{message}. {hint}" for message, hint in record.problems(project)]
+
+
+def test_an_adopted_models_artifacts_are_in_the_manifest(whisk: Path) -> None:
+    todo = adopted(whisk)
+    name = "src/churn_model/artifacts/model.pkl"
+    assert f"Recorded in the manifest: {name}." in todo.notes
+    manifest = whisk / "src/churn_model_ml/artifacts/manifest.json"
+    recorded = json.loads(manifest.read_bytes())["adopted"]
+    assert recorded == {name: {"sha256": hashlib.sha256(STUB).hexdigest(), "size": len(STUB)}}
+    assert said_of(whisk) == []
+    (whisk / name).write_bytes(b"other")
+    (whisk / name).with_name("more.bin").write_bytes(b"more")
+    differs, unlisted = said_of(whisk)
+    assert differs == f"{name} differs from the manifest. {record.AGAIN}"
+    assert "more.bin is not in the manifest" in unlisted
+    adopted(whisk)
+    assert said_of(whisk) == []
+    assert plan.plan(inspect.find(whisk), "3.11").is_empty
+    (whisk / name).unlink()
+    assert said_of(whisk) == [f"{name} is missing. {record.AGAIN}"]
+    said = poetry("build", cwd=whisk, code=1).stderr
+    assert f"{name} is missing" in said
+    assert not (whisk / "dist").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "missing"),
+    [
+        ({"src/churn_model/artifacts/model.pkl.dvc": "outs:\n- md5: a\n  path: model.pkl\n"}, True),
+        ({"src/churn_model/artifacts.dvc": "outs:\n- md5: a.dir\n  path: artifacts\n"}, True),
+        (
+            {
+                "dvc.lock": "stages:\n  fit:\n    deps:\n    - path: data/x.csv\n    outs:\n"
+                "    - path: src/churn_model/artifacts/model.pkl\n      md5: a\n"
+            },
+            True,
+        ),
+        ({}, False),
+    ],
+    ids=["a file", "the folder", "a pipeline", "none"],
+)
+def test_artifacts_that_are_not_here_are_no_reason_for_an_empty_model(
+    whisk: Path, files: dict[str, str], missing: bool
+) -> None:
+    shutil.rmtree(whisk / "src/churn_model/artifacts")
+    lay_out(whisk, files)
+    todo = adopted(whisk)
+    if not missing:
+        assert "churn_model has no artifacts, and the manifest says so." in todo.notes
+        assert said_of(whisk) == []
+        return
+    assert any(note.startswith("Not here yet: ") for note in todo.notes)
+    (said,) = said_of(whisk)
+    assert said.endswith('is missing. Run "dvc pull".')
+    (whisk / "src/churn_model/artifacts").mkdir(exist_ok=True)
+    (whisk / "src/churn_model/artifacts/model.pkl").write_bytes(STUB)  # as `dvc pull` does
+    assert any('Run "poetry ml init"' in said for said in said_of(whisk))
+    assert "Recorded the artifacts" in poetry("ml", "init", "--yes", cwd=whisk).stdout
+    assert said_of(whisk) == []
+    assert built(whisk)["wheel/churn_model/artifacts/model.pkl"] == STUB
+
+
+def test_a_pointer_of_git_lfs_is_no_model(whisk: Path) -> None:
+    (whisk / "src/churn_model/artifacts/model.pkl").write_bytes(record.LFS + b"v1\n")
+    adopted(whisk)
+    (said,) = said_of(whisk)
+    assert said.endswith('Git LFS pointer, not the file itself. Run "git lfs pull".')
+
+
+def test_a_table_of_ours_alone_is_no_reason_to_add_nothing(tmp_path: Path) -> None:
+    table = '\n[tool.poetry-ml-plugin]\npackage = "scores"\n'
+    files = {**SHAPES["array tables"]}
+    files["pyproject.toml"] += table
+    root = lay_out(tmp_path, files)
+    assert adopted(root).names.package == "scores"
+    assert (root / "src/scores/__main__.py").exists()
+    assert adopted(root).is_empty
+
+
+OPTIONAL_GROUPS = """\
+[project]
+name = "choices"
+version = "1"
+requires-python = ">=3.11"
+
+[project.optional-dependencies]
+web = ["falcon (>=4.0.2,<4.1)"]
+
+[tool.poetry.group.train]
+optional = true
+
+[tool.poetry.group.train.dependencies]
+pandas = "^2.2"
+
+[tool.poetry.group.quality]
+optional = true
+
+[tool.poetry.group.quality.dependencies]
+pytest = "^8.3"
+ruff = "*"
+
+[tool.poetry.group.boost.dependencies]
+xgboost = "*"
+"""
+
+
+def test_what_is_installed_only_when_asked_for_is_added_where_it_is_needed(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, {"pyproject.toml": OPTIONAL_GROUPS})
+    adopted(root)
+    toml = pyproject.describe(root)
+    assert toml.optional_groups == {"train", "quality", "notebook"}
+    assert toml.groups["train"] == {"pandas"}
+    assert toml.groups["ml-train"] == {"pandas", "scikit-learn", "skl2onnx", "skops"}
+    assert toml.groups["dev"] == {"pytest"}
+    found = requirements.by_group(toml)
+    (pandas,) = [d for d in found["ml-train"] if d.name == "pandas"]
+    (test,) = found["dev"]
+    assert (pandas.versions, test.versions) == ("^2.2", "^8.3")  # those of the project
+    (falcon,) = [d for d in found["main"] if d.name == "falcon"]
+    assert falcon.versions == ">=4.0.2,<4.1"
+    poetry("check", cwd=root)
+
+
+def test_groups_of_ours_stay_optional(tmp_path: Path) -> None:
+    adopted(root := lay_out(tmp_path, SHAPES["array tables"]))
+    assert pyproject.describe(root).optional_groups == {"boost", "notebook"}
+
+
+def workflow(root: Path) -> str:
+    project = pyproject.read(root)
+    assert project is not None
+    (file,) = extras.plan(project, "ci").values()
+    return file.content.decode()
+
+
+def test_a_workflow_runs_what_the_project_has(tmp_path: Path) -> None:
+    root = lay_out(tmp_path / "a", {"pyproject.toml": OPTIONAL_GROUPS})
+    adopted(root)
+    assert "pytest" in workflow(root)
+    assert "ruff" not in workflow(root)
+    files = dict(SHAPES["standard groups"])
+    adopted(root := lay_out(tmp_path / "b", files))
+    assert "ruff check" in workflow(root)
+    assert "ruff format" not in workflow(root)  # the code was there before
+    files["pyproject.toml"] += "\n[tool.ruff.format]\nquote-style = 'single'\n"
+    adopted(root := lay_out(tmp_path / "c", files))
+    assert "ruff format --check" in workflow(root)
+
+
+NAMESPACE = """\
+[project]
+name = "namespace"
+version = "1"
+requires-python = ">=3.11"
+
+[tool.poetry]
+package-mode = false
+"""
+
+
+@pytest.mark.parametrize(
+    ("toml", "files"),
+    [
+        (NAMESPACE, {"run.py": "def main():\n    from namespace.lib import work\n"}),
+        (
+            f'{NAMESPACE}\n[tool.poetry.dependencies]\nlib = {{ path = "lib" }}\n',
+            {"lib/src/namespace/lib/work.py": ""},
+        ),
+        (
+            f'{NAMESPACE}\n[tool.poetry.group.dev.dependencies]\nlib = [{{ path = "lib" }}]\n',
+            {"lib/namespace/__init__.py": ""},
+        ),
+        (NAMESPACE, {"poetry.lock": '[[package]]\nname = "namespace-lib"\nversion = "1"\n'}),
+    ],
+    ids=["imported", "a path, no __init__", "a path in a list", "locked"],
+)
+def test_a_package_of_that_name_would_hide_a_dependency(
+    tmp_path: Path, toml: str, files: dict[str, str]
+) -> None:
+    root = lay_out(tmp_path / "work", {"pyproject.toml": toml, **files})
+    assert plan.plan(inspect.find(root), "3.11").names.package == "namespace_ml"
+    with pytest.raises(MLError, match="would hide one that the project uses"):
+        plan.plan(inspect.find(root), "3.11", "namespace")
+
+
+def test_an_installed_module_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = lay_out(tmp_path / "work", {"pyproject.toml": NAMESPACE})
+    site = "lib/python3.11/site-packages"
+    lay_out(tmp_path, {f"env/{site}/namespace/part.py": "", "linked/other/__init__.py": ""})
+    lay_out(tmp_path, {f"env/{site}/other.pth": f"{tmp_path / 'linked'}\n"})
+    monkeypatch.setattr("poetry_ml_plugin.host.venv.folder_of", lambda root: tmp_path / "env")
+    found = modules.foreign(root, pyproject.describe(root))
+    assert {"namespace", "other"} <= found
+    assert plan.plan(inspect.find(root), "3.11").names.package == "namespace_ml"
 
 
 def test_a_flat_setuptools_project_keeps_its_package(tmp_path: Path) -> None:

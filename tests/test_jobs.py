@@ -136,7 +136,7 @@ class Job:
         project = root / "pyproject.toml"
         document = tomlkit.parse(project.read_text())
         for needed in self.said("NEEDS", ()):
-            document["project"]["dependencies"].append(f"{needed} (=={versions(needed)})")  # type: ignore[index,union-attr]
+            document["project"]["dependencies"].append(f"{needed} (=={versions(needed)})")
         project.write_text(tomlkit.dumps(document))
 
 
@@ -162,26 +162,28 @@ def test_a_tabular_job_changes_little(name: str, capsys: pytest.CaptureFixture[s
 @pytest.fixture(scope="session")
 def libraries(churn: Churn, once: Once) -> Path:
     """The Python of the shared project's environment with what all jobs need beside it."""
-    return _beside(churn, once, "libraries", LIBRARIES)
+    return _beside(churn, once, LIBRARIES)
 
 
 @pytest.fixture(scope="session")
 def torch(churn: Churn, once: Once) -> Path:
     """The same with PyTorch."""
-    return _beside(churn, once, "torch", (*LIBRARIES, *TORCH))
+    return _beside(churn, once, LIBRARIES, TORCH)
 
 
-def _beside(churn: Churn, once: Once, name: str, wanted: tuple[str, ...]) -> Path:
+def _beside(churn: Churn, once: Once, *wanted: tuple[str, ...]) -> Path:
     def make(folder: Path) -> dict[str, str]:
-        kept = kept_environment(*wanted, beside=churn)
+        kept = [packages(kept_environment(*names, beside=churn)) for names in wanted]
         python = new_environment(folder, "--without-pip")
-        packages(python, "kept.pth").write_text(f"{packages(kept)}\n{packages(churn.python)}\n")
+        others = [*kept, packages(churn.python)]
+        packages(python, "kept.pth").write_text("".join(f"{path}\n" for path in others))
         return {"python": str(python)}
 
     try:
-        return Path(once(f"jobs-{name}", make)["python"])
+        return Path(once(f"jobs-{len(wanted)}", make)["python"])
     except AssertionError as error:
-        pytest.skip(f"{wanted[-1]} cannot be installed here: {str(error).strip().splitlines()[-1]}")
+        said = str(error).strip().splitlines()[-1]
+        pytest.skip(f"{', '.join(wanted[-1])} cannot be installed here: {said}")
 
 
 @dataclass(frozen=True)
@@ -304,7 +306,9 @@ def installed(story: Story, folder: Path) -> Iterator[Service]:
     command = (python, "-m", story.job.name)
     answer = run(*command, "predict", story.out / "rows.csv", cwd=folder, env=env)
     assert answer.stdout.encode() == story.answers("csv")
-    with service((*command, "serve", "--port", "0", "--workers", "1"), folder, env) as served:
+    # A library that has threads must not be loaded before the fork: with two workers that would show.
+    workers = "2" if story.job.said("NEEDS", ()) else "1"
+    with service((*command, "serve", "--port", "0", "--workers", workers), folder, env) as served:
         yield served
 
 

@@ -206,6 +206,81 @@ def test_a_template_may_extend_the_default_one(tmp_path: Path) -> None:
         get("t", tmp_path)
 
 
+def test_a_template_may_extend_with_its_own_table_alone(tmp_path: Path) -> None:
+    said = """\
+[tool.poetry-ml-plugin.template]
+word = "example_model"
+extends = "project"
+without = ["data/raw/penguins.csv"]
+
+[tool.black]
+line-length = 90
+"""
+    fill(tmp_path / "t", {"pyproject.toml": said})
+    files = render.plan(CHURN, "3.12", "Who leaves", get("t", tmp_path))
+    toml = pyproject.parse(files[render.PYPROJECT].content)
+    assert (toml.name, toml.description, toml.settings["package"]) == (
+        "churn",
+        "Who leaves",
+        "churn",
+    )
+    assert toml.data["tool"]["black"] == {"line-length": 90}
+    assert "template" not in toml.settings
+    assert toml.scripts == {"churn": "churn.__main__:main"}
+    assert PurePosixPath("data/raw/penguins.csv") not in files
+
+
+def test_a_template_that_describes_no_project_is_refused(tmp_path: Path) -> None:
+    said = '[tool.poetry-ml-plugin.template]\nword = "our_model"\n'
+    fill(tmp_path / "t", {**SMALL, "pyproject.toml": said})
+    with pytest.raises(MLError, match=r"has no \[project\]"):
+        get("t", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "name = 'our-first'\n"], ids=["none", "another"])
+def test_a_project_has_the_name_that_was_asked_for(tmp_path: Path, name: str) -> None:
+    said = f"[project]\n{name}version = '1'\n[tool.poetry-ml-plugin.template]\nword = 'our_model'\n"
+    fill(tmp_path / "t", {**SMALL, "pyproject.toml": said})
+    files = render.plan(Names("my-churn", "my_churn"), "3.12", template=get("t", tmp_path))
+    toml = pyproject.parse(files[render.PYPROJECT].content)
+    assert (toml.name, toml.settings["package"]) == ("my-churn", "my_churn")
+
+
+def test_the_word_is_replaced_as_a_word(tmp_path: Path) -> None:
+    text = "our_model your_model our_models OUR_MODEL_PORT test_our_model.x our-model your-model"
+    fill(
+        tmp_path / "t",
+        {
+            **SMALL,
+            "NOTES.txt": f"{text}\nsrc/our_model/x \\nour_model \u00fcour_model\n",
+            "charts/our-model.yaml": "",
+            "charts/your_model.yaml": "",
+            "test_our_model.py": "",
+        },
+    )
+    files = render.plan(Names("my-churn", "my_churn"), "3.12", template=get("t", tmp_path))
+    assert files[PurePosixPath("NOTES.txt")].content.decode() == (
+        "my_churn your_model our_models MY_CHURN_PORT test_my_churn.x my-churn your-model\n"
+        "src/my_churn/x \\nmy_churn \u00fcour_model\n"
+    )
+    assert {"charts/my-churn.yaml", "charts/your_model.yaml", "test_my_churn.py"} <= {
+        str(path) for path in files
+    }
+
+
+def test_a_new_name_that_holds_the_word_is_replaced_once(tmp_path: Path) -> None:
+    fill(tmp_path / "t", dict(SMALL))
+    files = render.plan(Names("our-model-b", "our_model_b"), "3.12", template=get("t", tmp_path))
+    assert files[PurePosixPath("README.md")].content == b"# our-model-b\n"
+
+
+def test_a_template_in_a_folder_that_is_called_like_its_word_is_checked(tmp_path: Path) -> None:
+    fill(tmp_path / "our_model", dict(SMALL))
+    template = get("our_model", tmp_path)
+    command.write(template, Project(tmp_path / "p", "quite_another_name"))
+    assert (tmp_path / "p/README.md").read_text() == "# quite-another-name\n"
+
+
 def test_a_folder_that_is_called_like_a_sample_is_not_trusted_for_it(tmp_path: Path) -> None:
     fill(tmp_path / "text", dict(SMALL))
     template = get("./text", tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, poetry, run
+from conftest import REPOSITORY, Churn, new_environment, packages, poetry, run
 
 from poetry_ml_plugin.host import venv
 from poetry_ml_plugin.project import edit
@@ -116,6 +117,34 @@ def test_poetrys_own_virtualenv_is_not_taken_for_the_projects(
     monkeypatch.setenv("VIRTUAL_ENV", "/somewhere/else")
     venv.leave_own()
     assert os.environ["VIRTUAL_ENV"] == "/somewhere/else"
+
+
+@pytest.mark.parametrize("by", ["the environment", "poetry.toml"])
+def test_poetrys_own_virtualenv_is_kept_where_poetry_makes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """As in a container, where one environment holds Poetry and the project."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "churn"\nversion = "1"\n')
+    if by == "poetry.toml":
+        (tmp_path / "poetry.toml").write_text("[virtualenvs]\ncreate = false\n")
+    else:
+        monkeypatch.setenv("POETRY_VIRTUALENVS_CREATE", "false")
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
+    venv.leave_own(tmp_path)
+    assert os.environ["VIRTUAL_ENV"] == sys.prefix
+
+
+def test_verbs_run_in_the_environment_that_poetry_itself_is_in(
+    churn: Churn, copy: Path, tmp_path: Path
+) -> None:
+    """Where Poetry is to make no environment, that is where it installs."""
+    python = new_environment(tmp_path / "shared", "--without-pip")
+    both = f"{packages(Path(sys.executable))}\n{packages(churn.python)}\n"
+    packages(python, "both.pth").write_text(both)
+    env = {"VIRTUAL_ENV": str(tmp_path / "shared"), "POETRY_VIRTUALENVS_CREATE": "false"}
+    done = run(python, "-m", "poetry", "ml", "predict", "--example", cwd=copy, env=env)
+    assert "Installing" not in done.stderr
+    assert json.loads(done.stdout)
 
 
 def test_a_fresh_poetry_takes_the_wheel_and_lets_it_go(

@@ -70,7 +70,7 @@ def path(tmp_path: Path) -> Path:
 
 
 FORTY = list(range(40))
-KINDS = {
+KINDS: dict[str, list[Any]] = {
     "float": [n / 4 for n in FORTY],
     "int": [n % 17 for n in FORTY],
     "bool": [("true", "false")[n % 2] for n in FORTY],
@@ -170,7 +170,7 @@ def test_a_column_that_tells_nothing_is_left_out(name: str, path: Path) -> None:
     assert reason in column(path, values).left_out
 
 
-KEPT = {
+KEPT: dict[str, list[Any]] = {
     "floats": [n + 0.5 for n in FORTY],
     "dates": [f"2024-{n // 20 + 1:02}-{n % 20 + 1:02}" for n in FORTY],
     "names": [f"Mr. John {n} Smith" for n in FORTY],
@@ -309,7 +309,7 @@ def test_parquet_has_the_types_that_it_has(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     import datetime
 
-    columns = {
+    columns: dict[str, list[Any]] = {
         "y": [n % 3 == 0 for n in FORTY],
         "n": [None if n == 3 else n % 9 for n in FORTY],
         "day": [datetime.date(2024, 1, n % 28 + 1) for n in FORTY],
@@ -422,7 +422,7 @@ def test_many_different_words_are_one_column_of_words(path: Path) -> None:
     assert profile(path).columns[1].kind == "word"
 
 
-TASKS = {
+TASKS: dict[str, tuple[list[Any], str]] = {
     "words": ([("a", "b")[n % 2] for n in FORTY], "classification"),
     "bools": ([("True", "False")[n % 2] for n in FORTY], "classification"),
     "few whole numbers": ([n % 4 for n in FORTY], "classification"),
@@ -441,7 +441,7 @@ def test_the_task_follows_from_the_target(name: str, path: Path) -> None:
 def test_the_same_file_gives_the_same_schema(path: Path) -> None:
     rng = random.Random(0)
     words = ["".join(rng.choices(string.ascii_letters, k=3)) for _ in range(30)]
-    columns = {
+    columns: dict[str, list[Any]] = {
         "x": [rng.choice(words) for _ in range(400)],
         "z": [rng.random() for _ in range(400)],
     }
@@ -454,7 +454,7 @@ def test_the_same_file_gives_the_same_schema(path: Path) -> None:
 
 
 def test_a_schema_is_code_that_says_what_the_columns_hold(path: Path) -> None:
-    columns = {
+    columns: dict[str, list[Any]] = {
         "customer id": [f"C-{n}" for n in range(200)],
         "Fixed Acidity": [n * 7 % 50 / 10 for n in range(200)],
         "plan": [("basic", "free", "pro")[n % 3] for n in range(200)],

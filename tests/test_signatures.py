@@ -196,6 +196,12 @@ def test_rows_may_be_dataclasses_and_typed_dicts() -> None:
     assert "unknown field" in model.refusal('[{"size": 1, "other": 2}]')
 
 
+def test_a_whole_number_may_be_written_as_3_0_in_tensors_as_in_json() -> None:
+    model = Asked(years)
+    assert model.infer(age=("INT64", [2], [7.0, 8]))[0]["data"] == [7, 8]
+    assert "not INT64" in model.infer(age=("INT64", [1], [7.5]))["description"]
+
+
 class Foreign:
     """Nothing that JSON could be read into."""
 
@@ -331,7 +337,9 @@ def test_the_names_of_json_are_the_names_everywhere() -> None:
         ('[{"fixed acidity": 1, "cellar": {"city": "a", "town": 1}}]', "cellar.town: unknown"),
         ("[3]", "row 1: 3 is not an object with the fields fixed acidity, wineColor"),
         ("[]", "there are no rows"),
-        (json.dumps([WINE] * 6), "there are 6 rows, and a request may hold 5"),
+        pytest.param(
+            json.dumps([WINE] * 6), "there are 6 rows, and a request may hold 5", id="too many"
+        ),
         ('{"dta": []}', 'unknown key "dta". Did you mean "data"?'),
         ("{}", 'the request has no "data"'),
         ('[{"fixed acidity": 1},]', "byte 22"),
@@ -432,7 +440,9 @@ class Optional(msgspec.Struct):
     ],
     ids=["NaN for None", "NaN", "infinite", "too many", "too few", "none", "foreign"],
 )
-@pytest.mark.parametrize(("kind", "body"), [(JSON, "[[1]]"), (LINES, "[1]"), (CSV, "1\n")])
+@pytest.mark.parametrize(
+    ("kind", "body"), [(JSON, "[[1]]"), (LINES, "[1]"), (CSV, "1\n")], ids=["json", "lines", "csv"]
+)
 def test_what_is_no_answer_for_each_row_is_an_error_that_says_so(
     kind: str, body: str, answers: Any, said: str | None
 ) -> None:

@@ -331,7 +331,11 @@ def refusal(call: Callable[..., Any], *words: Any, **options: Any) -> str:
         ("bill_length_mm,body_mass_g", 'there is no column "island"'),
         ("Dream,1,2", 'there is no column "island"'),
         ("island;bill_length_mm;body_mass_g", "the header has semicolons where commas belong"),
-        ("island\tbill_length_mm\tbody_mass_g", "the header has tabs where commas belong"),
+        pytest.param(
+            "island\tbill_length_mm\tbody_mass_g",
+            "the header has tabs where commas belong",
+            id="tabs",
+        ),
         (f"{HEADER},prediction.species", "has the name of an answer"),
     ],
 )
@@ -401,6 +405,19 @@ def test_faults_are_named_with_line_column_and_value(tmp_path: Path) -> None:
         ("a.json", b'[{"island": "Dream"}, 3]', "3 is not an object"),
         ("a.json", b"3", "the rows must be a list"),
         ("a.parquet", b"PAR1", "this is no whole Parquet file"),
+    ],
+    ids=[
+        "empty",
+        "header",
+        "quote",
+        "Latin-1",
+        "UTF-16",
+        "cut",
+        "list",
+        "near",
+        "three",
+        "number",
+        "magic",
     ],
 )
 def test_what_is_no_table_is_one_sentence(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -173,12 +176,30 @@ def test_a_renamed_package_is_followed(place: Path) -> None:
     assert not (root / "src/churn").exists()
 
 
-def test_a_file_i_removed_and_the_template_changed_is_a_conflict(place: Path) -> None:
+def test_a_file_i_removed_and_the_template_changed_stays_removed(place: Path) -> None:
     root = place / "churn"
     commit(root, {"guide.txt": None})
+    change(place, {"guide.txt": edited(LINES, 3, "theirs"), "new.txt": "new\n"})
+    for options in (["--dry-run"], []):
+        said = merged(root, *options)
+        assert "guide.txt: stays removed, as you removed it" in said
+        assert "conflict" not in said
+    git("commit", "--quiet", "--all", "--message", "as it says", cwd=root)
+    assert not (root / "guide.txt").exists()
+    assert (root / "new.txt").exists()
+    assert "guide.txt" not in merged(root)  # told once for each change of it
+    change(place, {"guide.txt": edited(LINES, 20, "again")}, "3")
+    assert "guide.txt: stays removed" in merged(root)
+
+
+def test_a_removed_file_that_i_have_untracked_is_not_touched(place: Path) -> None:
+    root = place / "churn"
+    git("rm", "--quiet", "--cached", "guide.txt", cwd=root)
+    fill(root, {"guide.txt": "private\n", ".gitignore": "guide.txt\n"})
+    commit(root)
     change(place, {"guide.txt": edited(LINES, 3, "theirs")})
-    assert "guide.txt: you removed it, the template changed it" in merged(root, code=1)
-    assert "DU guide.txt" in status(root)
+    merged(root)
+    assert (root / "guide.txt").read_text() == "private\n"
 
 
 def test_a_file_i_removed_stays_removed(place: Path) -> None:
@@ -292,11 +313,10 @@ def test_in_a_sub_folder_of_a_repository_nothing_else_is_touched(place: Path) ->
     root = place / "repository/services/churn"
     commit(root)
     change(place, {"guide.txt": edited(LINES, 3, "theirs"), "old.txt": None, "new.txt": ""})
-    said = merged(root, "--template", str(place / "template"), code=1)
-    assert "guide.txt: you removed it, the template changed it" in said
+    said = merged(root, "--template", str(place / "template"))
+    assert "guide.txt: stays removed, as you removed it" in said
     assert {line[3:] for line in status(root).splitlines()} == {
-        f"services/churn/{name}"
-        for name in (BASE, "guide.txt", "new.txt", "old.txt", "pyproject.toml")
+        f"services/churn/{name}" for name in (BASE, "new.txt", "old.txt", "pyproject.toml")
     }
 
 
@@ -383,6 +403,137 @@ def test_a_lost_base_is_one_clear_line(place: Path, harm: str | None, said: str)
     error = merged(root, code=1)
     assert said in error
     assert "git checkout COMMIT" in error
+
+
+def archive(*entries: tuple[str, bytes, bytes]) -> bytes:
+    """A base with these entries beside the usual ones: name, type, content or target of a link."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, kind, content in entries:
+            entry = tarfile.TarInfo(name)
+            entry.type = kind
+            if kind == tarfile.REGTYPE:
+                entry.size = len(content)
+            else:
+                entry.linkname = content.decode()
+            tar.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
+
+
+HOSTILE = {
+    "a parent": ("../evil.txt", tarfile.REGTYPE, b"x"),
+    "an absolute path": ("/tmp/evil.txt", tarfile.REGTYPE, b"x"),
+    "a parent within": ("src/../../evil.txt", tarfile.REGTYPE, b"x"),
+    "git's folder": ("src/.GIT/hooks/post-checkout", tarfile.REGTYPE, b"x"),
+    "git's folder on Windows": ("git~1/config", tarfile.REGTYPE, b"x"),
+    "a backslash": ("src\\..\\evil.txt", tarfile.REGTYPE, b"x"),
+    "a drive": ("C:evil.txt", tarfile.REGTYPE, b"x"),
+    "a link": ("link", tarfile.SYMTYPE, b"/etc/passwd"),
+    "a hard link": ("link", tarfile.LNKTYPE, b"README.md"),
+    "a device": ("zero", tarfile.CHRTYPE, b""),
+    "a pipe": ("pipe", tarfile.FIFOTYPE, b""),
+    "a folder": ("folder", tarfile.DIRTYPE, b""),
+}
+
+
+@pytest.mark.parametrize("entry", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_base_is_refused(tmp_path: Path, entry: tuple[str, bytes, bytes]) -> None:
+    with pytest.raises(MLError, match=r"cannot be unpacked.*git checkout COMMIT"):
+        update._unpack(archive(("README.md", tarfile.REGTYPE, b"x"), entry), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_base_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    bomb = gzip.compress(bytes(update.LARGEST + 1))
+    with pytest.raises(MLError, match="more than 67,108,864 bytes"):
+        update._unpack(bomb, tmp_path)
+    (tmp_path / BASE).symlink_to("/dev/zero")
+    with pytest.raises(MLError, match="is not a file"):
+        update._read(tmp_path)
+    (tmp_path / BASE).unlink()
+    with (tmp_path / BASE).open("wb") as file:
+        file.truncate(update.LARGEST_PACKED + 1)
+    with pytest.raises(MLError, match="larger than any"):
+        update._read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("toml", "python"),
+    [
+        ('name = "x"\n[tool.poetry-ml-plugin]\npackage = "../../evil"', "3.12"),
+        ('name = "x"\n[tool.poetry-ml-plugin]\npackage = 3', "3.12"),
+        ('name = "x"\n', "3.12"),
+        ('name = "x"\n[tool.poetry-ml-plugin]\npackage = "x"', "banana"),
+        ("=", "3.12"),
+    ],
+    ids=["a path", "a number", "no package", "no Python", "no TOML"],
+)
+def test_a_base_with_other_words_is_refused(place: Path, toml: str, python: str) -> None:
+    root = place / "churn"
+    content = f"[project]\n{toml}\n".encode()
+    (root / BASE).write_bytes(
+        archive(
+            ("pyproject.toml", tarfile.REGTYPE, content),
+            (".python-version", tarfile.REGTYPE, python.encode()),
+        )
+    )
+    commit(root)
+    assert "cannot be used" in merged(root, code=1)
+    assert not (place / "evil").exists()
+
+
+def test_a_project_with_flat_modules_gets_the_folder_and_keeps_my_edits(place: Path) -> None:
+    module = {name: LINES.replace("line", f"# {name}") for name in ("config", "manifest", "rows")}
+    package = "src/our_model"
+    change(
+        place,
+        {
+            **{f"{package}/{name}.py": text for name, text in module.items()},
+            f"{package}/service/app.py": LINES.replace("line", "# app"),
+            f"{package}/data.py": LINES.replace("line", "# data line"),
+            f"{package}/old_only.py": "import our_model.rows\n",
+        },
+    )
+    root = place / "churn"
+    merged(root)
+    commit(root)
+    mine = {
+        "README.md": "# churn\n\nWhat it is for.\n\nOurs since 2024.\n",
+        "src/churn/data.py": edited(CHURN.replace("line", "# data line"), 3, "mine"),
+        "src/churn/models/model.py": edited(CHURN.replace("line", "# line"), 3, "mine"),
+        "src/churn/config.py": None,  # not needed, so I thought
+        "src/churn/features.py": "mine alone\n",
+    }
+    commit(root, mine)
+    for name in ("config", "manifest", "rows", "old_only", "service/app"):
+        (place / f"template/{package}/{name}.py").unlink()
+    change(
+        place,
+        {
+            **{f"{package}/_runtime/{n}.py": f"# new {n} of our_model\n" for n in module},
+            f"{package}/_runtime/service/app.py": "# a new app of our_model\n",
+            f"{package}/models/schema.py": "# rows\n",
+            f"{package}/data.py": edited(LINES.replace("line", "# data line"), 20, "theirs"),
+            f"{package}/models/model.py": edited(LINES.replace("line", "# line"), 3, "theirs"),
+        },
+        "3",
+    )
+    said = merged(root, code=1)
+    assert "in _runtime/ now" in said
+    assert "poetry ml train" in said
+    assert "src/churn/models/model.py: you and the template changed the same lines" in said
+    assert said.count("conflict ") == 1
+    expected = edited(edited(CHURN.replace("line", "# data line"), 3, "mine"), 20, "theirs")
+    assert (root / "src/churn/data.py").read_text() == expected
+    assert (root / "README.md").read_text() == mine["README.md"]
+    assert (root / "src/churn/features.py").read_text() == "mine alone\n"
+    assert "mine" in (root / "src/churn/models/model.py").read_text()
+    found = {path.relative_to(root / "src/churn").as_posix() for path in root.rglob("src/**/*.py")}
+    assert found == {
+        *("__init__.py", "data.py", "features.py", "models/model.py", "models/schema.py"),
+        *("_runtime/config.py", "_runtime/manifest.py", "_runtime/rows.py"),
+        "_runtime/service/app.py",
+    }
 
 
 def test_without_a_repository_it_says_how_to_get_one(place: Path) -> None:

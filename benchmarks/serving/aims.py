@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from load import Load
 from measure import Figures, Key, Results
-from servers import LIMIT, OURS, Server
+from servers import KIN, LIMIT, OURS, Server
 
 MANY = 64  # clients
 ONE = 1
@@ -111,7 +111,7 @@ def _load(results: Results, key: Key, clients: int) -> Load | None:
 
 
 def _peers(results: Results, model: str, clients: int) -> list[Load]:
-    keys = [key for key in results.figures if key[0].family not in (*OURS, LIMIT)]
+    keys = [key for key in results.figures if key[0].family not in KIN]
     found = [_load(results, key, clients) for key in keys if key[1] == model]
     return [load for load in found if load]
 

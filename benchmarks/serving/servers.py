@@ -13,6 +13,8 @@ from formats import Answer
 
 OURS = ("ours-onnx", "ours-sklearn")
 LIMIT = "waitress"
+# Not peers: the bound, and what shows the worth of our own transport.
+KIN = (*OURS, LIMIT, "stock", "ours-5ms", "stock-5ms")
 
 # Nobody phones home or records traces, and linear algebra takes one thread a process.
 ENVIRONMENT = {
@@ -82,6 +84,9 @@ _serve_ours = (
     *("{python}", "-m", "bench", "serve", "--host", "127.0.0.1", "--port", "{port}"),
     *("--workers", "{workers}", "--set", "log=off"),
 )
+_serve_stock = ("{python}", "{apps}/stock_app.py", "{port}", "{workers}")
+_onnx = {"PYTHONPATH": "{folder}/projects/onnx-{model}/src"}
+_slow = {**_onnx, "BENCH_PAUSE": "0.005"}
 _apps = {"PYTHONPATH": "{apps}", "BENCH_ESTIMATOR": "{estimator}"}
 _batches = {**_apps, "BENCH_BATCH": "{batch}", "BENCH_WAIT": "{wait}"}
 
@@ -94,7 +99,37 @@ FAMILIES: dict[str, Family] = {
         body=partial(formats.listed, "data"),
         answer=formats.first_prediction,
         settings="as generated, log=off; onnxruntime with 1 thread",
-        env={"PYTHONPATH": "{folder}/projects/onnx-{model}/src"},
+        env=_onnx,
+    ),
+    "stock": Family(
+        title="this plugin's service on stock waitress, ONNX",
+        venv="ours",
+        command=_serve_stock,
+        path="/predict",
+        body=partial(formats.listed, "data"),
+        answer=formats.first_prediction,
+        settings="threads=64, send_bytes=262144, connection_limit=1000, log=off",
+        env=_onnx,
+    ),
+    "ours-5ms": Family(
+        title="this plugin, ONNX and 5 ms a call",
+        venv="ours",
+        command=_serve_ours,
+        path="/predict",
+        body=partial(formats.listed, "data"),
+        answer=formats.first_prediction,
+        settings="as generated, log=off",
+        env=_slow,
+    ),
+    "stock-5ms": Family(
+        title="this plugin's service on stock waitress, ONNX and 5 ms a call",
+        venv="ours",
+        command=_serve_stock,
+        path="/predict",
+        body=partial(formats.listed, "data"),
+        answer=formats.first_prediction,
+        settings="threads=64, send_bytes=262144, connection_limit=1000, log=off",
+        env=_slow,
     ),
     "ours-sklearn": Family(
         title="this plugin, scikit-learn",

@@ -8,6 +8,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from poetry.core.constraints.version import parse_constraint
 
+from poetry_ml_plugin.adopt import record
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.project import edit, pyproject, requirements
 from poetry_ml_plugin.project.names import Names
@@ -15,9 +16,10 @@ from poetry_ml_plugin.project.requirements import Dependency
 from poetry_ml_plugin.template import render
 
 BUILD_SYSTEM = {"requires": ["poetry-core (>=2.1,<3)"], "build-backend": "poetry.core.masonry.api"}
-# What an existing model has no need of.
+# What an existing model has no need of: the sample's libraries could contradict its own.
 SAMPLE_DEPENDENCIES = {"numpy", "onnxruntime"}
-OPTIONAL = ("notebook",)  # groups that are installed only when asked for
+SAMPLE_GROUPS = {"train", "boost"}
+SAMPLE_TOOLS = {"ruff"}  # an existing project has tools of its own choice
 
 
 def wish(
@@ -35,8 +37,8 @@ def wish(
         said["tool"]["poetry"] |= {
             "packages": _packages(project, own),
             "include": [
-                _artifacts(own.package),
-                *([_artifacts(model)] if model and _has(project, model) else []),
+                _artifacts(f"src/{own.package}/artifacts"),
+                *([_artifacts(place)] if (place := _of_model(project, model)) else []),
             ],
         }
         said = edit.merged(said, _script(project, own))
@@ -91,12 +93,15 @@ def _packages(project: Existing, own: Names) -> list[dict[str, str]]:
     return [ours]
 
 
-def _artifacts(package: str) -> dict[str, Any]:
-    return {"path": f"src/{package}/artifacts/**/*", "format": ["sdist", "wheel"]}
+def _artifacts(folder: str) -> dict[str, Any]:
+    return {"path": f"{folder}/**/*", "format": ["sdist", "wheel"]}
 
 
-def _has(project: Existing, package: str) -> bool:
-    return not project.toml.is_described and (project.root / "src" / package / "artifacts").is_dir()
+def _of_model(project: Existing, model: str | None) -> str:
+    """Find the folder of an existing model's artifacts, which git may ignore and a build must not."""
+    if model is None or not record.find(project.root, model):
+        return ""
+    return record.folder(project.root, model).relative_to(project.root).as_posix()
 
 
 def _script(project: Existing, own: Names) -> dict[str, Any]:
@@ -112,33 +117,55 @@ def _dependencies(
     project: Existing, model: str | None, template: str
 ) -> dict[str, list[Dependency]]:
     """List what to add to each group: the template's dependencies, and those of older files."""
-    wanted = requirements.by_group(pyproject.describe(render.template_dir(template)))
-    if model:
-        wanted = {"main": [d for d in wanted["main"] if d.name not in SAMPLE_DEPENDENCIES]}
-    if project.toml.is_described and project.pythons.allows_any(
-        parse_constraint(f"<{pyproject.LOWEST}")
-    ):
-        wanted = {
-            g: [d.limited(f'python_version >= "{pyproject.LOWEST}"') for d in ds]
-            for g, ds in wanted.items()
-        }
-    present = project.toml.groups
+    wanted = _wanted(project, model, template)
     older = [] if project.toml.is_described else _older(project)
     for dependency in older:
         group = "dev" if requirements.for_development(dependency) else "main"
         wanted[group] = [dependency, *wanted.get(group, [])]
+    present, optional = project.toml.groups, project.toml.optional_groups
+    installed = set().union(*(present[group] for group in present.keys() - optional))
     result: dict[str, list[Dependency]] = {}
     for group, dependencies in wanted.items():
-        there = present.get("main", set()) | present.get(group, set())
+        there = present.get("main", set())
         if group != "main":
-            there = set().union(
-                *present.values(), (canonicalize_name(d.name) for d in result.get("main", []))
-            )
+            there = installed | {str(canonicalize_name(d.name)) for d in result.get("main", [])}
+        if group in _optional():
+            there = there | present.get(group, set())
         new = requirements.united(dependencies)
-        result[group] = sorted(
+        result[_place(group, optional)] = sorted(
             (d for n, d in new.items() if n not in there), key=lambda d: d.name.lower()
         )
     return {group: dependencies for group, dependencies in result.items() if dependencies}
+
+
+def _wanted(project: Existing, model: str | None, template: str) -> dict[str, list[Dependency]]:
+    """List what the template needs, by group, in the versions that the project itself asks for."""
+    wanted = requirements.by_group(pyproject.describe(render.template_dir(template)))
+    wanted["dev"] = [d for d in wanted["dev"] if d.name not in SAMPLE_TOOLS]
+    if model:
+        wanted = {group: ds for group, ds in wanted.items() if group not in SAMPLE_GROUPS}
+        wanted["main"] = [d for d in wanted["main"] if d.name not in SAMPLE_DEPENDENCIES]
+    # What an optional group or an extra has is not installed by itself, and has one version in the lock.
+    known = requirements.on_request(project.toml)
+    wanted = {
+        group: [known.get(canonicalize_name(d.name), d) for d in ds] for group, ds in wanted.items()
+    }
+    if project.toml.is_described and project.pythons.allows_any(
+        parse_constraint(f"<{pyproject.LOWEST}")
+    ):
+        limit = f'python_version >= "{pyproject.LOWEST}"'
+        wanted = {group: [d.limited(limit) for d in ds] for group, ds in wanted.items()}
+    return wanted
+
+
+def _optional() -> frozenset[str]:
+    """Name the template's groups that are installed only when asked for."""
+    return pyproject.describe(render.template_dir()).optional_groups
+
+
+def _place(group: str, optional: frozenset[str]) -> str:
+    """Choose the group to add to: not one of the project's that is not installed by itself."""
+    return f"ml-{group}" if group in optional and group not in _optional() else group
 
 
 def _older(project: Existing) -> list[Dependency]:
@@ -163,6 +190,6 @@ def _group(project: Existing, group: str, dependencies: list[Dependency]) -> dic
     new: dict[str, Any] = {"tool": {"poetry": {"group": {group: {"dependencies": by_name}}}}}
     if standard and not in_poetry:
         new = {"dependency-groups": {group: [d.pep508() for d in dependencies]}}
-    if group in OPTIONAL and not in_poetry and group not in standard:
+    if group in _optional() and not in_poetry and group not in standard:
         new = edit.merged({"tool": {"poetry": {"group": {group: {"optional": True}}}}}, new)
     return new

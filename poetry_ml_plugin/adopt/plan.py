@@ -11,21 +11,21 @@ from pathlib import Path, PurePosixPath
 
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin.adopt import declare, inspect
+from poetry_ml_plugin.adopt import declare, inspect, modules, record
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, platforms, staging
 from poetry_ml_plugin.project import edit, names, pyproject
 from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.project.pyproject import Project
 from poetry_ml_plugin.template import find, from_data, render, scaffold, update
 from poetry_ml_plugin.template.from_data import Data
 from poetry_ml_plugin.template.render import PYPROJECT, File, Template
 
-EMPTY_MANIFEST = b'{\n  "artifacts": {},\n  "run": {}\n}\n'
 # What an existing model needs no example of.
 SAMPLE_FILES = re.compile(
     r"(README\.md|configs/train\.yaml|data/.*|notebooks/.*|reports/.*|static/.*|tests/.*"
-    r"|src/\w+/data\.py|src/\w+/models/(model|train)\.py)$"
+    r"|src/\w+/data\.py|src/\w+/models/(model|schema|train)\.py)$"
 )
 
 
@@ -47,6 +47,11 @@ class Plan:
         """Whether there is nothing to do."""
         return not self.files and self.before == self.after
 
+    @property
+    def renews(self) -> bool:
+        """Whether all there is to do is to record an adopted model's artifacts anew."""
+        return bool(self.files) and self.before == self.after
+
 
 def plan(
     project: Existing, python: str, package: str | None = None, data: Data | None = None
@@ -56,23 +61,17 @@ def plan(
     `python` is the interpreter's minor version, like "3.12", for a project that does not name its own.
     `data` is a table to learn from, instead of the sample's.
     """
-    if ours := pyproject.read(project.root) if project.content else None:
+    ours = pyproject.read(project.root) if project.content else None
+    if ours and _has_files(project.root / "src" / ours.package):
         if data:
             raise MLError(
                 f"{project.root} has a model already. Put {data.path.name} into data/raw/, and run: "
                 f"{data.command}"
             )
-        return Plan(
-            project.root,
-            Names(project.name, ours.package),
-            {},
-            project.content,
-            project.content,
-            None,
-        )
+        return _of_adopted(project, ours)
     _check(project)
     model = inspect.model_of(project.root)
-    own = Names(project.name, _package(project, package))
+    own = Names(project.name, _package(project, package or (ours.package if ours else None)))
     if model and data:
         raise MLError(
             f"{project.root} has a model already, that of {model}. Add it without --data."
@@ -103,6 +102,17 @@ def plan(
     )
 
 
+def _of_adopted(project: Existing, ours: Project) -> Plan:
+    """Plan for a project that has all but, perhaps, what an adopted model's artifacts are now."""
+    files = {}
+    if content := record.renewed(ours):
+        path = PurePosixPath(ours.at(ours.artifacts_dir), "manifest.json")
+        files[path] = File(content)
+    own = Names(project.name, ours.package)
+    model = record.adopted(ours)
+    return Plan(project.root, own, files, project.content, project.content, model)
+
+
 def apply(todo: Plan) -> None:
     """Add what was planned: all of it or, on any failure, nothing.
 
@@ -113,6 +123,11 @@ def apply(todo: Plan) -> None:
     path = todo.root / PYPROJECT
     if (path.read_bytes() if path.exists() else b"") != todo.before:
         raise MLError(f"{path} changed in the meantime. Nothing was added. Run the command again.")
+    if todo.renews:
+        for name, file in todo.files.items():
+            (todo.root / name).parent.mkdir(parents=True, exist_ok=True)
+            platforms.write_whole(todo.root / name, file.content)
+        return
     scaffold.add({**todo.files, PYPROJECT: File(todo.after)}, todo.root)
 
 
@@ -141,7 +156,8 @@ def diff(todo: Plan) -> Iterator[str]:
         if name == update.BASE:
             yield f"# {name} is added too: a copy of the template, for later updates.\n"
             continue
-        yield from _file_diff(name, None, file.content, file.executable)
+        there = (todo.root / name).read_bytes() if (todo.root / name).is_file() else None
+        yield from _file_diff(name, there, file.content, file.executable)
     if todo.after != todo.before:
         yield from _file_diff(PYPROJECT, todo.before or None, todo.after)
 
@@ -168,10 +184,17 @@ def _package(project: Existing, wish: str | None) -> str:
     if base[:1].isdigit():  # a distribution may be called so, and a package not
         base = names.suggest(base)
     choices = [base, f"{base}_ml", f"{base}_service"] if wish is None else [names.fit_package(wish)]
+    foreign = modules.foreign(project.root, project.toml)
     for package in choices:
         ends = [f"{place}{package}{end}" for place in ("", "src/") for end in ("", ".py")]
-        if _fits(package) and not any(_has_files(project.root / end) for end in ends):
+        exists = any(_has_files(project.root / end) for end in ends)
+        if _fits(package) and not exists and package not in foreign:
             return package
+    if choices[0] in foreign:
+        raise MLError(
+            f"A package {choices[0]} would hide one that the project uses. "
+            "Choose another with --package NAME."
+        )
     raise MLError(f"The package {choices[0]} already exists. Choose another with --package NAME.")
 
 
@@ -209,8 +232,9 @@ def _files(
         if name.name == ".gitkeep" and (project.root / name.parent).exists():
             continue
         yield name, file
-    yield PurePosixPath("src", own.package, "artifacts", "manifest.json"), File(EMPTY_MANIFEST)
     if model:
+        content = record.manifest(project.root, model)
+        yield PurePosixPath("src", own.package, "artifacts", "manifest.json"), File(content)
         template = Template(render.read(render.template_dir("adopted")), render.TEMPLATE)
         yield from render.rename(template, own, {"existing_model": model}).items()
 
@@ -220,12 +244,25 @@ def _notes(
 ) -> Iterator[str]:
     if model:
         yield f"{model} already has a model, which is served unchanged."
+        yield _recorded(record.find(project.root, model), model)
     if hidden := git.ignored(project.root, map(str, added)):
         yield f"git ignores {', '.join(hidden)}: to commit any of them, use git add --force."
     if not project.toml.is_package:
         yield f"package-mode is off: run the package with PYTHONPATH=src python -m {own.package}"
     if not project.toml.is_described and (project.root / "setup.py").exists():
         yield "setup.py is no longer used: its contents are in pyproject.toml."
+
+
+def _recorded(entries: record.Entries, model: str) -> str:
+    if not entries:
+        return f"{model} has no artifacts, and the manifest says so."
+    away = [name for name, entry in entries.items() if not entry]
+    if away:
+        return (
+            f"Not here yet: {', '.join(away)}. Fetch them, then record them with: poetry ml init. "
+            "Until then the package cannot be built."
+        )
+    return f"Recorded in the manifest: {', '.join(entries)}."
 
 
 def _file_diff(

@@ -101,6 +101,22 @@ def verify(project: Project) -> list[Problem]:
     return [*_listed(project, entries), *_unlisted(project, entries)]
 
 
+def dependent(project: Project) -> Iterator[Problem]:
+    """Tell where the training found that a prediction depends on the other rows of the call."""
+    try:
+        content = (project.artifacts_dir / MANIFEST).read_bytes()
+        recorded = json.loads(content)["run"]["independent"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return
+    if recorded is False:
+        yield Problem(
+            "A row's prediction depends on the other rows of a request, and so the service predicts "
+            "each request by itself",
+            "Predict each row from its own values, unless the order of rows is meant to matter.",
+            severity="warning",
+        )
+
+
 def compare(where: str, entry: Entry, sha256: str, size: int, head: bytes) -> Problem | None:
     """Compare one file with its entry."""
     if sha256 == entry.sha256:

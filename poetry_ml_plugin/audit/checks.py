@@ -184,6 +184,10 @@ def code_is_whole(facts: ProjectFacts) -> Iterable[Problem]:
     return code.faults(facts.project)
 
 
+def rows(facts: ProjectFacts) -> Iterable[Problem]:
+    return artifacts.dependent(facts.project)
+
+
 def versions(facts: ProjectFacts) -> Iterable[Problem]:
     return artifacts.versions(facts.project, facts.lock) if facts.lock else []
 
@@ -221,6 +225,7 @@ CHECKS = [
     Check("versions", "library versions of the artifacts are locked", versions),
     Check("dependencies", "runtime dependencies include what serving needs", dependencies.runtime),
     Check("trained-code", "the code is as it was when the model was trained", code.stale),
+    Check("rows", "rows are predicted independently", rows, advice=True),
     Check("credentials", "no credentials committed", credentials),
     Check("sizes", "no file above 50 MB in git", sizes),
     Check("template", "template is up to date", template),

@@ -9,15 +9,20 @@ from packaging.utils import canonicalize_name
 from poetry_ml_plugin.audit import artifacts
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
+from poetry_ml_plugin.errors import MLError
 
 SERVICE = ("falcon", "waitress")
 
 
 def runtime(facts: ProjectFacts) -> Iterable[Problem]:
     """Find libraries that the artifacts or the service need and a server would not install."""
-    if facts.lock is None or facts.lock.by_poetry_1:  # which is a problem by itself
+    try:
+        locked = facts.lock
+    except MLError:
         return
-    installed = {p.name for p in facts.lock.packages if p.runtime and not p.optional}
+    if locked is None or locked.by_poetry_1:
+        return  # each of these is a problem by itself
+    installed = {p.name for p in locked.packages if p.runtime and not p.optional}
     needed: dict[str, tuple[str, ...]] = {"the service": SERVICE}
     for file, entry in artifacts.listed(facts.project).items():
         needed[file] = tuple(map(canonicalize_name, entry.needs))

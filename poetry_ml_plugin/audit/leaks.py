@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 
 from poetry_ml_plugin.audit import credentials
 from poetry_ml_plugin.audit.problems import Problem
@@ -11,10 +12,12 @@ from poetry_ml_plugin.host import git
 from poetry_ml_plugin.project import edit, pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
-# Whose text is searched: what people write into. Data is not, and tests need passwords of their own.
-FILES = (".env*", "*.md", "*.toml", "*.sh", "Procfile", "Dockerfile")
-FOLDERS = ("build", "configs", "notebooks", "src")
-TESTS = "tests"
+# Every text is searched, but for the project's data: rows may look like anything; and for tests, which
+# need passwords of their own.
+DATA = "data"
+TESTS = frozenset(["test", "tests"])
+# Without git to say what belongs to the project.
+STRAY = frozenset([".git", ".venv", "__pycache__", "build", "dist", "node_modules", "venv"])
 
 PARDON = f"If it is not a credential, list the file in [tool.{pyproject.TOOL}] not-secret"
 MOVE = (
@@ -26,11 +29,20 @@ MOVE = (
 def in_tree(project: Project) -> list[Problem]:
     """Find credentials in the files that git tracks or would add; without git, in edited files."""
     tracked, untracked = git.tracked(project.root), git.untracked(project.root)
-    names = tracked | untracked or _written(project)
+    names = tracked | untracked or set(_written(project))
     return [
         problem
         for name in sorted(names)
         for problem in _in_file(project, PurePosixPath(name), name in tracked, name in untracked)
+    ]
+
+
+def in_files(project: Project, names: Iterable[str]) -> list[Problem]:
+    """Find credentials in files that are sent as they are, whatever git says of them."""
+    return [
+        problem
+        for name in sorted(names)
+        for problem in _in_file(project, PurePosixPath(name), False, False)
     ]
 
 
@@ -52,19 +64,27 @@ def pardoned(project: Project, path: PurePosixPath) -> bool:
     return any(path.match(glob) for glob in project.not_secret for path in paths)
 
 
-def _written(project: Project) -> set[str]:
-    paths = [*(project.root / "src").rglob("*"), *project.root.glob("[!.]*")]
-    paths += [
-        path for folder in ("configs", "notebooks") for path in (project.root / folder).rglob("*")
-    ]
-    return {project.at(path) for path in paths}
+def _written(project: Project) -> Iterator[str]:
+    """Yield the files of a project that git does not know, without those of tools."""
+    for here, folders, names in os.walk(project.root):
+        folder = Path(here)
+        folders[:] = [
+            name
+            for name in folders
+            if name not in STRAY
+            and not name.endswith("_cache")
+            and not (folder / name / "pyvenv.cfg").exists()
+        ]
+        for name in names:
+            if folder != project.root or name[0] != ".":
+                yield project.at(folder / name)
 
 
 def _in_file(
     project: Project, path: PurePosixPath, tracked: bool, untracked: bool
 ) -> Iterator[Problem]:
     file = project.root / path
-    if TESTS in path.parts or pardoned(project, path) or not file.is_file():
+    if TESTS.intersection(path.parts[:-1]) or pardoned(project, path) or not file.is_file():
         return
     if credentials.refused(path):
         if tracked:
@@ -73,12 +93,15 @@ def _in_file(
             yield _untracked(project, path)
         elif path.parts[0] == "src":
             yield Problem(f"{path} would be shipped", f"Exclude it from the package. {PARDON}.")
-    elif file.stat().st_size <= credentials.LONGEST and _is_written(path):
-        yield from in_text(project, path, file.read_bytes())
-
-
-def _is_written(path: PurePosixPath) -> bool:
-    return path.parts[0] in FOLDERS or any(path.match(glob) for glob in FILES)
+    elif path.parts[0] != DATA:
+        try:
+            content = file.read_bytes() if file.stat().st_size <= credentials.LONGEST else b""
+        except OSError as error:
+            yield Problem(
+                f"{path} cannot be read: {error.strerror}", "Fix that, or remove the file."
+            )
+        else:
+            yield from in_text(project, path, content)
 
 
 def _tracked(path: PurePosixPath) -> Problem:

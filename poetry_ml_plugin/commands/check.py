@@ -9,6 +9,7 @@ from functools import partial
 from cleo.helpers import option
 
 from poetry_ml_plugin import deploy
+from poetry_ml_plugin.adopt import record
 from poetry_ml_plugin.audit import checks
 from poetry_ml_plugin.audit.checks import Result
 from poetry_ml_plugin.audit.facts import ProjectFacts
@@ -78,6 +79,7 @@ def every_check() -> list[checks.Check]:
     return [
         *checks.CHECKS,
         *contents.CHECKS,
+        checks.Check("adopted", "artifacts of an adopted model match the manifest", _of_adopted),
         checks.Check("sample", "nothing is left of the template's sample", _leftovers, advice=True),
         *(
             checks.Check(
@@ -93,6 +95,10 @@ def _leftovers(facts: ProjectFacts) -> list[Problem]:
         Problem(left.message, left.hint, severity="warning")
         for left in leftovers.remains(facts.project)
     ]
+
+
+def _of_adopted(facts: ProjectFacts) -> list[Problem]:
+    return [Problem(message, hint) for message, hint in record.problems(facts.project)]
 
 
 def _data(results: Iterable[Result]) -> list[dict[str, object]]:

@@ -10,6 +10,7 @@ from poetry.console.exceptions import PoetryRuntimeError
 from poetry.core.masonry.utils.helpers import distribution_name
 from poetry.factory import Factory
 
+from poetry_ml_plugin.adopt import record
 from poetry_ml_plugin.audit.problems import Problem, listing
 from poetry_ml_plugin.build import archives, builders, contents, proof, sbom
 from poetry_ml_plugin.commands.base.command import escape
@@ -71,6 +72,7 @@ def _ml_project(command: Any, path: Path) -> Project | None:
 def _before_build(
     project: Project, event: ConsoleCommandEvent, dispatcher: EventDispatcher
 ) -> None:
+    _refuse("The package was not built. Fix these problems first", _of_adopted(project))
     _refuse("The package was not built. Fix these problems first", contents.before(project))
     _warn(event.io, contents.advice(project))
     dist = project.root / event.io.input.option("output")
@@ -134,10 +136,15 @@ def _before_publish(project: Project, command: Any, dist: Path) -> None:
     _refuse(
         "Nothing was published. Fix these problems first",
         [
+            *_of_adopted(project),
             *contents.before(project),
             *(v for path in archives for v in contents.after(project, path)),
         ],
     )
+
+
+def _of_adopted(project: Project) -> list[Problem]:
+    return [Problem(message, hint) for message, hint in record.problems(project)]
 
 
 def _refuse(said: str, problems: list[Problem]) -> None:

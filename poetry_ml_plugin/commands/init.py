@@ -65,7 +65,13 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
         if not self._agreed():
             self.line("Nothing was changed.")
             return 1
-        return self._learn(todo, data) if data else self._apply(todo)
+        if data:
+            return self._learn(todo, data)
+        if todo.renews:
+            plan.apply(todo)
+            self.line(f"Recorded the artifacts of {escape(str(todo.model))} in the manifest.")
+            return 0
+        return self._apply(todo)
 
     def _agreed(self) -> bool:
         if self.option("yes") or self.io.input.has_parameter_option(["--no-interaction", "-n"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from cleo.helpers import argument, option
@@ -62,10 +63,11 @@ replace with a new project's name:
 
 def write(template: Template, project: Project) -> str:
     """Write a project from the template. Raises MLError where a word of the template is left in it."""
-    files = render.plan(NAMES, venv.preferred_python(), template=template)
-    words = {template.names.distribution, template.names.package}
+    # Where the template is may have its word in it, and is remembered for updates.
+    nowhere = replace(template, source="")
+    files = render.plan(NAMES, venv.preferred_python(), template=nowhere)
     left = [
-        str(path) for path, file in files.items() if any(w.encode() in file.content for w in words)
+        str(path) for path, file in files.items() if render.has_word(file.content, template.names)
     ]
     if left:
         raise MLError(f"These files still contain the template's word: {', '.join(left)}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cleo.helpers import option
 
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
@@ -42,22 +44,37 @@ List files that updates must not change in pyproject.toml:
         outcome = merge.preview(root, planned.base, planned.new)
         if not self.option("dry-run"):
             title = f"Update the template to {planned.version}"
-            outcome = merge.apply(root, planned.base, planned.new, title)
+            left = outcome.removed
+            sides = merge.without(planned.base, left), merge.without(planned.new, left)
+            outcome = replace(merge.apply(root, *sides, title), removed=left)
         self._tell(outcome)
         if self.option("dry-run"):
             self.line("Nothing was changed: this was a dry run.")
         else:
-            self._say_next(outcome)
+            self._say_next(outcome, planned.moves_modules)
         return 1 if outcome.conflicts else 0
 
     def _tell(self, outcome: Outcome) -> None:
         for path, what in sorted(outcome.changes.items()):
             self.line(f"  <info>{what:<8}</info> {escape(path)}")
+        for path in outcome.removed:
+            self.line(
+                f"  <comment>gone</comment>     {escape(path)}: stays removed, as you removed it; the template changed it"
+            )
         for path, why in sorted(outcome.conflicts.items()):
             self.line(f"  <error>conflict</error> {escape(path)}: {why}")
 
-    def _say_next(self, outcome: Outcome) -> None:
+    def _say_next(self, outcome: Outcome, moved: bool) -> None:
+        if moved:
+            self.line("")
+            self.line(
+                "The template's modules are in _runtime/ now. Files of your own that import the former ones "
+                "need other imports, and the model has to be trained again. What goes where is in "
+                '"Update a project from its template" of the documentation.'
+            )
         following = ["git diff HEAD", "poetry install", "poetry run pytest", "git commit --all"]
+        if moved:
+            following.insert(2, "poetry ml train")
         if "pyproject.toml" in {**outcome.changes, **outcome.conflicts}:
             following.insert(1, "poetry lock")
         self.line("")

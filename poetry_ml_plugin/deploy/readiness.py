@@ -25,7 +25,6 @@ EVERYWHERE: tuple[Finder, ...] = (
     checks.versions,
     dependencies.runtime,
     checks.code_is_whole,
-    checks.credentials,
 )
 """What every deploy depends on; a target has checks of its own besides."""
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import inside
 
 # Where to run them: Python looks for modules there first, and a project may have a build.py.
 CWD = Path(sys.prefix)
@@ -24,6 +25,7 @@ def install(root: Path) -> None:
 
 def lock(root: Path) -> None:
     """Lock a project, keeping what is locked where that will do. Raises MLError where it fails."""
+    inside.resolve(root / "poetry.lock", root)
     _run(root, "lock", "locked")
 
 

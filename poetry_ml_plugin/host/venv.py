@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,9 @@ def preferred_python() -> str:
 
 
 def find(root: Path) -> Env | None:
-    """Find the virtualenv of the project in a folder; None if the project is not installed in one.
+    """Find the environment that the project in a folder is installed in; None if there is none.
 
+    It is a virtualenv or, where Poetry makes none, the very interpreter that Poetry installs into.
     Poetry never installs a project whose package-mode is off: its src/ is put on the path instead.
     """
     poetry = Factory().create_poetry(root)
@@ -42,9 +44,20 @@ def find(root: Path) -> Env | None:
         name = SERVER
         known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root / "src"), *known]))
-    if not env.is_venv() or not list(env.site_packages.distributions(name=name)):
+    if not env.is_venv() and _creates(poetry.config):
+        return None
+    if not list(env.site_packages.distributions(name=name)):
         return None
     return env
+
+
+def folder_of(root: Path) -> Path | None:
+    """Find the folder of the virtualenv that Poetry has for a project, installed in it or not."""
+    try:
+        env = EnvManager(Factory().create_poetry(root)).get()
+    except Exception:  # noqa: BLE001  # no project that Poetry could read yet, or no Python for it
+        return None
+    return Path(env.path) if env.is_venv() else None
 
 
 def python_of(root: Path) -> str:
@@ -53,8 +66,28 @@ def python_of(root: Path) -> str:
     return "{}.{}".format(*env.version_info[:2]) if env else preferred_python()
 
 
-def leave_own() -> None:
-    """Forget that Poetry's own virtualenv is active: Poetry would install projects into it."""
+def leave_own(folder: Path | None = None) -> None:
+    """Forget that Poetry's own virtualenv is active: Poetry would install projects into it.
+
+    Where Poetry is to make none, as in a container, that is what the user wants.
+    """
     active = os.environ.get("VIRTUAL_ENV")
-    if active and Path(active).resolve() == Path(sys.prefix).resolve():
+    if active and Path(active).resolve() == Path(sys.prefix).resolve() and _is_to_create(folder):
         del os.environ["VIRTUAL_ENV"]
+
+
+def _is_to_create(folder: Path | None) -> bool:
+    """Tell whether Poetry makes virtualenvs for the project that a folder is in, or for none."""
+    # Poetry's own reader of a project's poetry.toml would have it count for every project to come.
+    if folder is not None and "POETRY_VIRTUALENVS_CREATE" not in os.environ:
+        roots = (root for root in (folder, *folder.parents) if (root / "pyproject.toml").is_file())
+        try:
+            local = tomllib.loads((next(roots) / "poetry.toml").read_text(encoding="utf-8"))
+            return bool(local["virtualenvs"]["create"])
+        except (StopIteration, OSError, ValueError, KeyError, TypeError):
+            pass  # it says nothing of that
+    return _creates(Config.create())
+
+
+def _creates(config: Config) -> bool:
+    return bool(config.get("virtualenvs.create", True))

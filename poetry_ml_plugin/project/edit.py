@@ -15,7 +15,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Array
 
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import platforms
+from poetry_ml_plugin.host import inside, platforms
 
 
 class Inline(dict[str, Any]):
@@ -41,6 +41,25 @@ def extend(content: bytes, wish: Mapping[str, Any]) -> bytes:
     before = "".join(line.rstrip("\r\n") + "\n" if line[-1:] in "\r\n" else line for line in lines)
     after = _extended(before, wish)
     return (mark + _with_line_ends(before, after, lines, end)).encode()
+
+
+def append_table(content: bytes, path: tuple[str, ...], item: Mapping[str, Any]) -> bytes:
+    """Add a table to an array of tables, under a header of its own where the document has none inline."""
+    text = content.decode()
+    end = line_end(text)
+    lines = [
+        f"[[{'.'.join(path)}]]",
+        *(f"{key} = {_new(value).as_string()}" for key, value in item.items()),
+    ]
+    longer = text.rstrip("\r\n") + end * 2 + "".join(f"{line}{end}" for line in lines)
+    try:
+        tomllib.loads(longer.removeprefix(BOM))
+    except ValueError:  # it is there as one value
+        wish: dict[str, Any] = {path[-1]: [Inline(item)]}
+        for key in reversed(path[:-1]):
+            wish = {key: wish}
+        return extend(content, wish)
+    return longer.encode()
 
 
 def merged(data: Mapping[str, Any], wish: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,7 +253,7 @@ def _steps(old: list[str], new: list[str]) -> list[Any]:
 
 def amend(root: Path, changes: Mapping[tuple[str, ...], Any]) -> None:
     """Edit a project's pyproject.toml in its place."""
-    path = root / "pyproject.toml"
+    path = inside.resolve(root / "pyproject.toml", root)
     text = path.read_bytes().decode()
     end = text[len(text.rstrip()) :]
     platforms.write_whole(path, f"{set_values(text, changes).rstrip()}{end}".encode())
@@ -256,7 +275,8 @@ def set_values(text: str, changes: Mapping[tuple[str, ...], Any]) -> str:
 
 
 def add_line(path: Path, line: str) -> None:
-    """Add a line to a text file's end, as its others end. The file may be new."""
+    """Add a line to the end of a text file in a project's folder, as its others end. It may be new."""
+    path = inside.resolve(path, path.parent)
     text = path.read_bytes().decode() if path.exists() else ""
     end = line_end(text)
     gap = end if text and not text.endswith("\n") else ""

@@ -162,6 +162,16 @@ class PyProject:
         }
 
     @property
+    def optional_groups(self) -> frozenset[str]:
+        """The groups that are installed only when asked for."""
+        groups = table(self.poetry, "group").items()
+        return frozenset(
+            name
+            for name, said in groups
+            if isinstance(said, Mapping) and said.get("optional") is True
+        )
+
+    @property
     def packages(self) -> list[dict[str, Any]]:
         """The entries of [tool.poetry] packages; none where Poetry looks for the package itself."""
         return [dict(entry) for entry in self.poetry.get("packages", []) if "include" in entry]

@@ -136,6 +136,21 @@ def by_group(toml: PyProject) -> dict[str, list[Dependency]]:
     return found
 
 
+def on_request(toml: PyProject) -> dict[str, Dependency]:
+    """List by name what a project installs only when asked to: extras, and optional groups."""
+    extras = pyproject.table(toml.standard, "optional-dependencies").values()
+    groups = by_group(toml)
+    listed = [
+        *(dependency for texts in extras for dependency in parsed(texts)),
+        *(
+            dependency
+            for name in sorted(toml.optional_groups)
+            for dependency in groups.get(name, [])
+        ),
+    ]
+    return united(listed)
+
+
 def _from_poetry(name: str, said: Any) -> Dependency:
     if not isinstance(said, Mapping):
         return Dependency(name, str(said))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, platforms
-from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project import edit, pyproject
 from poetry_ml_plugin.project.names import Names
 from poetry_ml_plugin.project.pyproject import PyProject
 from poetry_ml_plugin.template import render
@@ -119,6 +120,7 @@ def _read(
     if table and not (isinstance(word, str) and re.fullmatch("[a-z_][a-z0-9_]*", word)):
         refused.append(f"[tool.{pyproject.TOOL}.template] names no package as its word")
     below = _below(table, refused) if "extends" in table else {}
+    files = _described(files, below, refused) if table else files
     if README in below:
         stood, own = _document(below).description, _document(files).description
         below[README] = File(render.describe(below[README].content, stood, own))
@@ -126,6 +128,30 @@ def _read(
         raise MLError("\n  - ".join([f"{called} is not a template:", *refused]))
     names = Names(str(word).replace("_", "-"), str(word))
     return Template(dict(sorted({**below, **files}.items())), names, source)
+
+
+def _described(
+    files: dict[PurePosixPath, File], below: Mapping[PurePosixPath, File], refused: list[str]
+) -> dict[PurePosixPath, File]:
+    """Add the tables of the template that is extended, where a pyproject.toml describes no project."""
+    own = _document(files)
+    if own.is_described and (own.standard or own.name):
+        return files
+    if render.PYPROJECT not in below:
+        refused.append("its pyproject.toml has no [project], which describes a new project")
+        return files
+    added = {key: value for key, value in own.data.items() if key != "tool"}
+    tools = {**pyproject.table(own.data, "tool"), pyproject.TOOL: _settings(own)}
+    try:
+        content = edit.extend(below[render.PYPROJECT].content, {**added, "tool": tools})
+    except MLError:
+        refused.append("its pyproject.toml cannot be merged with that of the template it extends")
+        return files
+    return {**files, render.PYPROJECT: File(content)}
+
+
+def _settings(own: PyProject) -> dict[str, Any]:
+    return {key: value for key, value in own.settings.items() if key != "template"}
 
 
 def _below(table: dict[str, Any], refused: list[str]) -> dict[PurePosixPath, File]:
@@ -163,7 +189,7 @@ def _table(files: dict[PurePosixPath, File], refused: list[str]) -> dict[str, An
             'word = "churn", the package\'s name'
         )
         return {}
-    if section.get("package") != table.get("word"):
+    if section.get("package", table.get("word")) != table.get("word"):
         refused.append(f"[tool.{pyproject.TOOL}] package and the template's word are not the same")
     return table
 

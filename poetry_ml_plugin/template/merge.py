@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from poetry_ml_plugin.errors import MLError
@@ -42,6 +42,7 @@ class Outcome:
 
     changes: dict[str, str]
     conflicts: dict[str, str]
+    removed: tuple[str, ...] = ()  # by the user, changed by the template: they stay removed
 
 
 def check(root: Path) -> None:
@@ -68,8 +69,30 @@ def check(root: Path) -> None:
 def preview(root: Path, base: Files, new: Files) -> Outcome:
     """Find out what `apply` would do, in a temporary repository.
 
-    Raises MLError that names each untracked file which the merge would have to overwrite.
+    What the user removed stays removed: it is left out of both sides, unless git finds that it was
+    moved. Raises MLError that names each untracked file which the merge would have to overwrite.
     """
+    outcome, in_the_way = _try(root, base, new)
+    paths = (path for path, why in outcome.conflicts.items() if why == CONFLICTS["DU"])
+    removed = tuple(sorted(path for path in paths if PurePosixPath(path) in new))
+    if removed:
+        outcome, in_the_way = _try(root, without(base, removed), without(new, removed))
+    if in_the_way:
+        raise MLError(
+            "Untracked files are in the way of the template's files:"
+            + "".join(f"\n  {path}" for path in in_the_way)
+            + "\nMove or commit them, and try again. Nothing was changed."
+        )
+    return replace(outcome, removed=removed)
+
+
+def without(files: Files, removed: Collection[str]) -> Files:
+    """Leave files out."""
+    return {path: file for path, file in files.items() if str(path) not in removed}
+
+
+def _try(root: Path, base: Files, new: Files) -> tuple[Outcome, list[str]]:
+    """Merge in a temporary repository. Return the outcome, and the untracked files in its way."""
     objects = git.ask(root, "rev-parse", "--git-path", "objects").strip()
     kind = git.ask(root, "rev-parse", "--show-object-format").strip()
     tree = git.ask(root, "rev-parse", "HEAD:./").strip()
@@ -88,14 +111,8 @@ def preview(root: Path, base: Files, new: Files) -> Outcome:
         known = set(git.ask(lab, "ls-tree", "-rz", "--name-only", ours).split("\0"))
         written = [path for path in outcome.changes if outcome.changes[path] != CHANGES["D"]]
         written += [path for path in outcome.conflicts if (lab / path).exists()]
-    in_the_way = sorted(filter(None, (_in_the_way(root, path, known) for path in written)))
-    if in_the_way:
-        raise MLError(
-            "\n  ".join(["Untracked files are in the way of the template's files:"])
-            + "".join(f"\n  {path}" for path in dict.fromkeys(in_the_way))
-            + "\nMove or commit them, and try again. Nothing was changed."
-        )
-    return outcome
+    found = {_in_the_way(root, path, known) for path in written}
+    return outcome, sorted(found - {""})
 
 
 def apply(root: Path, base: Files, new: Files, title: str) -> Outcome:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
 import tomlkit
+from packaging.utils import canonicalize_name
 
 from poetry_ml_plugin.project import edit, pyproject
 from poetry_ml_plugin.project.names import Names
@@ -66,7 +67,7 @@ def plan(
     """
     template = template or Template(read(template_dir()), TEMPLATE)
     files = rename(template, names)
-    _adapt(files, python, " ".join((description or "").split()), template)
+    _adapt(files, names, python, " ".join((description or "").split()), template)
     return files
 
 
@@ -79,14 +80,19 @@ def rename(
         words.distribution: names.distribution,
         words.package: names.package,
         words.package.upper(): names.package.upper(),
-        **(more or {}),
     }
+    in_text = {**replacements, **(more or {})}
     return {
-        PurePosixPath(str(path).replace(words.package, names.package)): File(
-            _replace(file.content, replacements), file.executable
+        PurePosixPath(_replaced(str(path), replacements)): File(
+            _replace(file.content, in_text), file.executable
         )
         for path, file in template.files.items()
     }
+
+
+def has_word(content: bytes, names: Names) -> bool:
+    """Tell whether a template's word is in a file, text or not."""
+    return bool(_pattern([names.distribution, names.package]).search(content.decode("latin-1")))
 
 
 def read(source: Path) -> dict[PurePosixPath, File]:
@@ -113,23 +119,37 @@ def belongs(path: PurePosixPath) -> bool:
 
 def _replace(content: bytes, replacements: Mapping[str, str]) -> bytes:
     try:
-        text = content.decode()
+        return _replaced(content.decode(), replacements).encode()
     except UnicodeDecodeError:
         return content
-    for old, new in replacements.items():
-        text = text.replace(old, new)
-    return text.encode()
+
+
+def _replaced(text: str, replacements: Mapping[str, str]) -> str:
+    return _pattern(replacements).sub(lambda found: replacements[found[0]], text)
+
+
+def _pattern(words: Iterable[str]) -> re.Pattern[str]:
+    """Match words between anything but letters and digits: not "our_model" within "your_model".
+
+    An underscore ends a word, as in OUR_MODEL_PORT, and so does an escape, as in "\\nour_model".
+    """
+    longest_first = sorted(map(re.escape, words), key=len, reverse=True)
+    return re.compile(rf"(?:(?<![^\W_])|(?<=\\[nrt]))(?:{'|'.join(longest_first)})(?![^\W_])")
 
 
 def _adapt(
-    files: dict[PurePosixPath, File], python: str, description: str, template: Template
+    files: dict[PurePosixPath, File],
+    names: Names,
+    python: str,
+    description: str,
+    template: Template,
 ) -> None:
     """Say in pyproject.toml, the README and .python-version what holds for this project."""
     path = PYPROJECT
     own = tomlkit.parse(files[path].content)
     stood = pyproject.parse(files[path].content).description
     plugin = importlib.metadata.version(DISTRIBUTION)
-    changes = {
+    changes: dict[tuple[str, ...], str] = {
         ("project", "requires-python"): pyproject.requires_python(python),
         ("project", "description"): description or stood,
         ("tool", pyproject.TOOL, "template-version"): template.version or plugin,
@@ -138,6 +158,11 @@ def _adapt(
     }
     if "project" not in own:  # Poetry's older tables
         changes = {keys: value for keys, value in changes.items() if keys[0] != "project"}
+    toml = pyproject.parse(files[path].content)
+    if canonicalize_name(toml.name) != canonicalize_name(names.distribution):
+        changes[(*toml.table_of_metadata, "name")] = names.distribution
+    if toml.settings.get("package") != names.package:
+        changes["tool", pyproject.TOOL, "package"] = names.package
     if not template.source:
         del changes["tool", pyproject.TOOL, "template-source"]
     if not from_index():

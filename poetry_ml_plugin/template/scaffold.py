@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import platforms, staging
+from poetry_ml_plugin.host import inside, platforms, staging
 from poetry_ml_plugin.template.render import PYPROJECT, File
 
 
@@ -47,6 +47,8 @@ def add(files: Mapping[PurePosixPath, File], root: Path) -> None:
     pyproject.toml may be there, and is replaced. As long as it is not, what a killed process has put
     in place is taken back by staging.clean.
     """
+    for name in {*files, PYPROJECT}:
+        inside.resolve(root / name, root)
     with _told(root), staging.stage(root, "") as stage:
         _fill(stage, files)
         made: list[Path] = []

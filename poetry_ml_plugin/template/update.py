@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
+import stat
 import tarfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,11 +28,15 @@ from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git
 from poetry_ml_plugin.project import edit, pyproject
 from poetry_ml_plugin.project.names import Names
+from poetry_ml_plugin.project.pyproject import PyProject
 from poetry_ml_plugin.template import find, render
 from poetry_ml_plugin.template.render import PYPROJECT, File
 
 BASE = PurePosixPath(".poetry-ml-base.tar.gz")
 LARGEST = 64 * 2**20  # bytes that a base may have when unpacked
+LARGEST_PACKED = 16 * 2**20
+MOST = 10_000  # files that it may have
+RUNTIME = "_runtime"  # the folder of the machinery; older templates have its modules in the package
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,14 @@ class Update:
         return self.base.keys() != self.new.keys() or any(
             self.new[path] != file for path, file in self.base.items() if path != BASE
         )
+
+    @property
+    def moves_modules(self) -> bool:
+        """Whether the machinery, which stood among the user's modules, gets a folder of its own."""
+        before, after = (
+            any(RUNTIME in path.parts for path in side) for side in (self.base, self.new)
+        )
+        return after and not before
 
 
 def remember(files: Mapping[PurePosixPath, File]) -> dict[PurePosixPath, File]:
@@ -97,13 +112,13 @@ def _render_like(
 ) -> dict[PurePosixPath, File]:
     try:
         own = pyproject.parse(base[PYPROJECT].content)
-        names = Names(own.name, own.settings["package"])
-        if not (isinstance(names.package, str) and names.package.isidentifier()):
-            raise ValueError(f"{names.package!r} is not a package")
+        names = _names(own)
         python = base[PurePosixPath(".python-version")].content.decode().strip()
-    except (KeyError, TypeError, ValueError) as error:
+        python = max(python, pyproject.LOWEST, key=Version)
+    except KeyError as error:
+        raise MLError(f"{root / BASE} cannot be used: it has no {error}. {_MEND}") from error
+    except ValueError as error:
         raise MLError(f"{root / BASE} cannot be used: {error}. {_MEND}") from error
-    python = max(python, pyproject.LOWEST, key=Version)
     files = render.plan(names, python, own.description, template)
     if own.version:  # from the first day on it is the project's, not the template's
         text = files[PYPROJECT].content.decode()
@@ -112,8 +127,16 @@ def _render_like(
     return files
 
 
+def _names(own: PyProject) -> Names:
+    """Read the names that a project was made with. They become parts of paths."""
+    package = own.settings["package"]
+    if not isinstance(package, str) or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", package):
+        raise ValueError(f"{package!r} is not the name of a package")
+    return Names(own.name, package)
+
+
 def _version(files: Mapping[PurePosixPath, File]) -> str:
-    return str(pyproject.parse(files[PYPROJECT].content).settings.get("template-version", ""))
+    return str(pyproject.parse(files[PYPROJECT].content).settings.get("template-version", "0"))
 
 
 def _is_older(version: str, other: str) -> bool:
@@ -162,11 +185,17 @@ _MEND = f"Restore it with: git checkout COMMIT -- {BASE}"
 
 
 def _read(root: Path) -> bytes:
+    path = root / BASE
     try:
-        return (root / BASE).read_bytes()
+        state = path.lstat()
+        if not stat.S_ISREG(state.st_mode):
+            raise MLError(f"{path} is not a file. {_MEND}")
+        if state.st_size > LARGEST_PACKED:
+            raise MLError(f"{path} is larger than any that was written for a template. {_MEND}")
+        return path.read_bytes()
     except OSError as error:
         raise MLError(
-            f"{root / BASE} cannot be read: {error.strerror}. "
+            f"{path} cannot be read: {error.strerror}. "
             f"An update needs it: it records the template that the project was made from. {_MEND}"
         ) from error
 
@@ -184,30 +213,34 @@ def _pack(files: Mapping[PurePosixPath, File]) -> bytes:
 
 
 def _unpack(packed: bytes, root: Path) -> dict[PurePosixPath, File]:
-    """Unpack a base as a stranger may have made it: nothing but plain files of its own folder."""
+    """Read a base into memory. It came with the repository, and may be anybody's."""
     try:
-        content = zlib.decompressobj(wbits=31).decompress(packed, LARGEST)
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            files = {
-                PurePosixPath(entry.name): File(_content(archive, entry), bool(entry.mode & 0o100))
-                for entry in archive
-                if not entry.isdir()
-            }
-        if PYPROJECT not in files:
-            raise ValueError(f"it has no {PYPROJECT}")
-    except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError) as error:
+        unzip = zlib.decompressobj(wbits=31)
+        content = unzip.decompress(packed, LARGEST)
+        if unzip.unconsumed_tail:
+            raise tarfile.TarError(f"it holds more than {LARGEST:,} bytes")
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+            return dict(_entry(archive, entry) for entry in islice(archive, MOST))
+    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise MLError(f"{root / BASE} cannot be unpacked: {error}. {_MEND}") from error
-    return files
 
 
-def _content(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
+def _entry(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> tuple[PurePosixPath, File]:
+    """Read one file. Raises TarError for what no base of ours has: links, holes, other places."""
     path = PurePosixPath(entry.name)
-    if path.is_absolute() or ".." in path.parts or ".git" in path.parts or "\\" in entry.name:
-        raise ValueError(f"{entry.name!r} in it is outside the project")
-    if not entry.isreg() or entry.issparse() or entry.size > LARGEST:
-        raise ValueError(f"{entry.name!r} in it is not a plain file")
+    parts = {part.lower().rstrip(". ") for part in path.parts}
+    if (
+        entry.name != str(path)
+        or path.is_absolute()
+        or not parts
+        or parts & {"", ".git", "git~1"}
+        or re.search(r"[\x00-\x1f\\:]", entry.name)
+    ):
+        raise tarfile.TarError(f"{entry.name!r} is not the path of a file in a project")
+    if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or entry.issparse():
+        raise tarfile.TarError(f"{entry.name} is not a plain file")
     file = archive.extractfile(entry)
     content = file.read() if file else b""
     if len(content) != entry.size:
-        raise ValueError(f"{entry.name!r} in it is cut short")
-    return content
+        raise tarfile.TarError(f"{entry.name} is cut short")
+    return path, File(content, bool(entry.mode & 0o100))

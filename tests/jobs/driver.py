@@ -34,6 +34,7 @@ def main() -> None:
         job.table().to_csv(path, index=False)
     estimator = trained()
     found = {"tests": tested(), "evaluated": command("evaluate")}
+    run_notebooks()
     table = job.table() if hasattr(job, "table") else pd.read_csv(path)
     found["expected"] = getattr(job, "expected", expected)(estimator, prepared(table)[:ROWS])
     for kind, content in written(path, table[:ROWS]).items():
@@ -92,6 +93,15 @@ def tested() -> dict[str, int]:
     code = pytest.main(["-q", "-p", "no:cacheprovider", str(root / "tests")], [Count()])
     assert code == 0, f"the project's own tests ended with {code}"
     return counts
+
+
+def run_notebooks() -> None:
+    """Run the code of the project's notebooks, without what shows it."""
+    for path in root.glob("notebooks/*.ipynb"):
+        names: dict[str, object] = {}
+        for cell in json.loads(path.read_text())["cells"]:
+            if cell["cell_type"] == "code":
+                exec("".join(cell["source"]), names)
 
 
 def keys() -> list[str]:

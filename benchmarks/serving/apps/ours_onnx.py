@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import msgspec
 import numpy as np
 from bench import manifest
+
+PAUSE = float(os.environ.get("BENCH_PAUSE", "0"))  # seconds that each call takes longer
 
 
 class Prediction(msgspec.Struct):
@@ -23,6 +28,8 @@ class Model:
 
     def predict(self, data: list[list[float]]) -> list[Prediction]:
         """One prediction for each row, in the same order."""
+        if PAUSE:
+            time.sleep(PAUSE)
         inputs = {"X": np.array(data, np.float32)}
         labels, shares = self.session.run(["label", "probabilities"], inputs)
         return [

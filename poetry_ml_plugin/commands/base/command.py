@@ -19,7 +19,7 @@ class MLCommand(Command):
     """Prints an MLError as it reads, and ends with 1."""
 
     def handle(self) -> int:
-        venv.leave_own()
+        venv.leave_own(self.folder)
         platforms.print_anything()
         try:
             return self.act()

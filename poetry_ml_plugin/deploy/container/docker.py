@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from poetry_ml_plugin.audit import artifacts, code, credentials
+from poetry_ml_plugin.audit import artifacts, code, credentials, leaks
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem, listing
 from poetry_ml_plugin.deploy import TARGETS, readiness
@@ -148,6 +148,9 @@ def verify(project: Project, anew: bool = False) -> None:
     """Refuse an image that would not work or would hold secrets. Raises MLError with all problems."""
     problems = list(readiness.ready(TARGETS["docker"], ProjectFacts(project)))
     problems += left_behind(project, anew)
+    problems += leaks.in_tree(project)
+    known = git.tracked(project.root) | git.untracked(project.root)  # which were searched already
+    problems += leaks.in_files(project, set(context(project)) - known if known else ())
     if serve_setting(project.root, "api_keys"):
         what = f"{SERVE} contains api_keys, which would be part of the image"
         hint = f"Set ${project.package.upper()}_SERVE_API_KEYS where the image runs instead."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from poetry_ml_plugin.deploy.container.values import TEMPLATE, Values
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import platforms
+from poetry_ml_plugin.host import inside, platforms
 from poetry_ml_plugin.template.render import template_dir
 
 Files = dict[str, str]
@@ -48,6 +48,7 @@ def changes(root: Path, planned: Mapping[str, str]) -> list[Change]:
 def write(root: Path, change: Change) -> None:
     """Put a file in its place, whole. Raises MLError where that cannot be."""
     path = root / change.name
+    inside.resolve(path, root)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         platforms.write_whole(path, change.new.encode())

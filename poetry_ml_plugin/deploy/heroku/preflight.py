@@ -6,12 +6,12 @@ import importlib.metadata
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from packaging.utils import canonicalize_name
 
-from poetry_ml_plugin.audit import code
+from poetry_ml_plugin.audit import code, leaks
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem, listing
 from poetry_ml_plugin.deploy import TARGETS, pythons, readiness
@@ -205,7 +205,15 @@ def advise_smoke_test(facts: DeployFacts) -> Iterator[str]:
         yield f"The smoke test is skipped: {facts.smoke_test.skipped}."
 
 
-CHECKS = (check_code, check_smoke_test, check_size, check_paths)
+def check_credentials(facts: DeployFacts) -> list[Problem]:
+    """Find credentials in the project, and in what is sent although git does not know it."""
+    known = git.tracked(facts.root) | git.untracked(facts.root)
+    sent = {member.name for member in facts.bundle.members if isinstance(member.source, Path)}
+    unknown = leaks.in_files(facts.project, sent - known) if known else []
+    return [*leaks.in_tree(facts.project), *unknown]
+
+
+CHECKS = (check_credentials, check_code, check_smoke_test, check_size, check_paths)
 ADVICE = (advise_slug, advise_memory, advise_smoke_test)
 
 

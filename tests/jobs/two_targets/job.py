@@ -1,4 +1,4 @@
-"""What it takes to heat and to cool a building: two targets."""
+"""What it takes to heat and to cool a building: two targets, and a model without predict_columns."""
 
 from typing import Any
 

@@ -18,4 +18,6 @@ def train(settings: TrainConfig) -> None:
 
 def evaluate(model: Any) -> dict[str, Any]:
     """Return the metrics of the model."""
-    raise ProjectError(f"{__file__} does not say yet how existing_model is evaluated. Do it there.")
+    raise ProjectError(
+        f"{__file__} does not say yet how existing_model is evaluated. Do it there."
+    )

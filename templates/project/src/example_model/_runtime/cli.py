@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 import msgspec
+from click.exceptions import Exit
 
-from . import evaluation
+from . import evaluation, frames
 from .columns import plain_list
 from .config import Config
 from .errors import InvalidRow, ProjectError
@@ -60,13 +61,37 @@ def commands(
 
 
 class Commands(click.Group):
-    """Prints a ProjectError as one line instead of a traceback."""
+    """Prints a ProjectError as one line, and an error in the user's code with the user's frames."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except ProjectError as error:
             raise click.ClickException(str(error)) from error
+        except (click.ClickException, click.Abort, Exit):
+            raise
+        except Exception as error:
+            if ctx.meta.get(TRACEBACK) or not (text := frames.of_user(error)):
+                raise
+            click.echo(f"{text}(--traceback shows the frames of the machinery, too.)", err=True)
+            ctx.exit(1)
+
+
+TRACEBACK = f"{__name__}.traceback"
+
+
+def _show_all(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[TRACEBACK] = True  # which a command shares with its group
+
+
+traceback_option = click.option(
+    "--traceback",
+    is_flag=True,
+    expose_value=False,
+    callback=_show_all,
+    help="Show every frame of an error in your code.",
+)
 
 
 def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -89,6 +114,7 @@ settings_option = click.option(
 
 @click.command()
 @settings_option
+@traceback_option
 @click.pass_obj
 def train(project: Project, overrides: dict[str, str]) -> None:
     """Fit the model on data/ as configs/train.yaml says, and save it in artifacts/."""
@@ -99,6 +125,7 @@ def train(project: Project, overrides: dict[str, str]) -> None:
 @click.command()
 @click.option("--data", help="A file of other rows, instead of those held out of the training.")
 @settings_option
+@traceback_option
 @click.pass_obj
 def evaluate(project: Project, data: str | None, overrides: dict[str, str]) -> None:
     """Evaluate the saved model on the rows held out of its training, or on other data."""
@@ -108,6 +135,7 @@ def evaluate(project: Project, data: str | None, overrides: dict[str, str]) -> N
 
 
 @click.command()
+@traceback_option
 @click.pass_obj
 def example(project: Project) -> None:
     """Print the model's example rows as the body of a request."""
@@ -121,6 +149,7 @@ def example(project: Project) -> None:
 @click.option(
     "--missing", multiple=True, metavar="COLUMN", help="A field that the table has no column for."
 )
+@traceback_option
 @click.pass_obj
 def predict(project: Project, rows: str | None, example: bool, missing: tuple[str, ...]) -> None:
     """Predict ROWS: JSON, a .json, .jsonl, .csv or .parquet file, or - for standard input."""
@@ -185,6 +214,7 @@ def schema(
 @click.option("--workers", envvar="WEB_CONCURRENCY", help="Processes. [$WEB_CONCURRENCY]")
 @click.option("--reload", is_flag=True, help="Restart when the code or an artifact changes.")
 @settings_option
+@traceback_option
 @click.pass_obj
 def serve(
     project: Project,
@@ -219,6 +249,7 @@ def serve(
 
 
 @click.command()
+@traceback_option
 @click.pass_obj
 def verify(project: Project) -> None:
     """Compare every artifact with the manifest."""

@@ -57,7 +57,8 @@ def check(path: Path, target: str | None) -> list[str]:
     header = [name.strip() for name in header_of(path, written)]
     check_header(path.name, header, target)
     goal = header.index(target) if target is not None else None
-    rows, values = 0, set()
+    rows = 0
+    values: set[str] = set()
     for line, cells in itertools.islice(records(path, written), 1, None):
         if len(cells) != len(header):
             raise ragged(path.name, line, len(cells), len(header))

@@ -214,10 +214,10 @@ class Source:
     def _header(self) -> list[str]:
         kind = self.path.suffix
         if kind in (".jsonl", ".ndjson"):
-            names: dict[str, None] = {}
+            keys: dict[str, None] = {}
             for _, value in self._objects():
-                names.update(dict.fromkeys(value))
-            return list(names)
+                keys.update(dict.fromkeys(value))
+            return list(keys)
         if kind == ".parquet":
             return [str(name) for name in self._open_parquet().schema_arrow.names]
         if kind == ".xlsx":

@@ -71,7 +71,8 @@ def _report(
 ) -> Iterator[str]:
     trained = {key: record.get(key) for key in ("commit", "created")}
     content = msgspec.json.encode({**evaluated, "trained": trained})
-    path = manifest.package.root / "reports" / "evaluation.json"
+    package = manifest.package
+    path = package.written(package.root / "reports" / "evaluation.json")
     staging.write_whole(path, msgspec.json.format(content) + b"\n")
     yield f"{summary(evaluated['metrics'])}."
     yield "The evaluation is in reports/evaluation.json."
@@ -113,7 +114,7 @@ def check_rows(model: Any, rows: Table) -> None:
     from .independence import same  # late: not every project has numpy
 
     schema = Schema.of(model)
-    data = rows.rows(schema.row)
+    data = _rows(schema, rows.columns)
     try:
         answers = schema.bind(model.predict)(data)
         schema.answers(data, answers)
@@ -189,7 +190,7 @@ def of_columns(model: Any) -> Callable[[Columns], Columns]:
             if hasattr(model, "predict_columns"):
                 result: Columns = model.predict_columns(columns)
             else:
-                result = answer_columns(predict_rows(to_rows(columns, schema.row)), schema.answer)
+                result = answer_columns(predict_rows(_rows(schema, columns)), schema.answer)
         except InvalidRow as error:
             raise ProjectError(f"The model refuses a held-out row: {refusal(error)}") from error
         for name, values in flat(result).items():
@@ -201,6 +202,10 @@ def of_columns(model: Any) -> Callable[[Columns], Columns]:
         return result
 
     return predicted
+
+
+def _rows(schema: Schema, columns: Columns) -> list[Any]:
+    return to_rows(columns, Any if schema.row is None else schema.row)
 
 
 def _scalar(value: Any) -> Any:

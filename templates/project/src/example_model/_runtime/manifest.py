@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 MANIFEST = "manifest.json"
+METRICS = "reports/metrics.json"
 FORMAT = 1  # of the file; a reader of this version reads no later one
 
 # What Git LFS and DVC leave in the place of a file that they keep elsewhere, and how to get it.
@@ -78,7 +79,7 @@ class Manifest:
         )
         record = self._known()
         record.artifacts[name] = entry
-        staging.write_whole(self.folder / name, content)
+        staging.write_whole(self._written(self.folder / name), content)
         self._write(record)
         return entry
 
@@ -99,6 +100,10 @@ class Manifest:
             content = (self.folder / name).read_bytes()
         except FileNotFoundError:
             raise ProjectError(f"{self.folder / name} is missing. {self._fetch(name)}") from None
+        except OSError as error:
+            raise ProjectError(
+                f"{self.folder / name} cannot be read: {error.strerror}. {self._train()}"
+            ) from error
         if fault := self._difference(content, entry):
             raise ProjectError(f"{self.folder / name} {fault}")
         if fault := _other_versions(name, entry):
@@ -122,7 +127,11 @@ class Manifest:
         except FileNotFoundError:
             missing = f"There is no trained model in {self.folder}."
             raise ProjectError(f"{missing} {self._fetch(MANIFEST)}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise ProjectError(
+                f"{path} cannot be read: {error.strerror}. {self._train()}"
+            ) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if pointer := _pointer(content):
                 raise ProjectError(f"{path} {pointer}") from None
             raise ProjectError(f"{path} cannot be read: {error}. {self._train()}") from error
@@ -212,6 +221,9 @@ class Manifest:
 
         if self._staged:
             raise ProjectError("A training runs already: manifest.run cannot be nested.")
+        self._written(self._folder / MANIFEST)
+        if self.package.project_dir and self._is_own:
+            self.package.written(self.package.project_dir / METRICS)
         self._settle()
         self._staged = staging.stage(self._folder)
         staged = self._staged
@@ -231,10 +243,19 @@ class Manifest:
         self._settle()
         run.report()
 
+    @property
+    def _is_own(self) -> bool:
+        """Whether these are the package's own artifacts, and not those of a folder that was named."""
+        return self._folder == self.package.artifacts_dir
+
+    def _written(self, path: Path) -> Path:
+        return self.package.written(path) if self._is_own else path
+
     def _settle(self) -> None:
         """Finish what a training has committed, and what tells of it, if that was cut short."""
         if self._staged or not staging.is_pending(self._folder):
             return
+        self._written(self._folder / MANIFEST)
         try:
             staging.finish(self._folder, MANIFEST, self._stale)
             self._tell()
@@ -257,12 +278,12 @@ class Manifest:
     def _tell(self) -> None:
         """Write reports/metrics.json anew from the manifest."""
         root = self.package.project_dir
-        if root is None or self._folder != self.package.artifacts_dir:
+        if root is None or not self._is_own:
             return
         content = (self._folder / MANIFEST).read_bytes()
         metrics = msgspec.json.decode(content, type=Record).run.get("metrics", {})
         staging.write_whole(
-            root / "reports" / "metrics.json",
+            self.package.written(root / METRICS),
             msgspec.json.format(msgspec.json.encode(metrics)) + b"\n",
         )
 
@@ -275,7 +296,8 @@ class Manifest:
 
     def _write(self, record: Record) -> None:
         content = msgspec.json.encode(record, order="sorted")
-        staging.write_whole(self.folder / MANIFEST, msgspec.json.format(content) + b"\n")
+        path = self._written(self.folder / MANIFEST)
+        staging.write_whole(path, msgspec.json.format(content) + b"\n")
 
     def _difference(self, content: bytes, entry: Artifact) -> str | None:
         """Say how the content of a file differs from what was saved, and what to do."""

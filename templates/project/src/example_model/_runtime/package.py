@@ -47,6 +47,20 @@ class Package:
             )
         return self.data_dir / name
 
+    def written(self, path: Path) -> Path:
+        """Return a path that is to be put in its place, whatever is there: the link that it may be goes.
+
+        Raises ProjectError where a folder above it is a link out of the checkout.
+        """
+        found = path.parent.resolve()
+        home = (self.project_dir or self.folder).resolve()
+        if not found.is_relative_to(home):
+            raise ProjectError(
+                f"{path.parent} is a link, or below one, that leads to {found}, outside {home}. "
+                "Nothing was written there. Replace the link with a folder."
+            )
+        return path
+
     @property
     def command(self) -> str:
         """How a verb of the project is run from a shell."""

@@ -52,7 +52,10 @@ class Run:
         self._manifest.save(f"{name}{export.suffix}", export.value)
         if export.reason:
             print(f"ONNX export failed ({export.reason}); saved with skops instead.")
-            print(f"Serving the model needs these packages: {', '.join(export.libraries)}.")
+            print(
+                f"Serving the model needs these packages: {', '.join(export.libraries)}. Where they "
+                f"are no runtime dependencies yet, run: poetry add {' '.join(export.libraries)}"
+            )
         else:
             print(f"The ONNX model predicts the same, within {export.difference:.0e}.")
         for fault, names in export.refuses.items():

@@ -4,6 +4,7 @@ A set that was committed is complete. Whoever reads the folder next moves into p
 process left, so no reader sees files of two sets.
 """
 
+import errno
 import os
 import shutil
 import tempfile
@@ -67,6 +68,8 @@ def finish(folder: Path, last: str, stale: Callable[[Path], Iterable[str]]) -> N
             (folder / former).unlink(missing_ok=True)
     for name in sorted(found, key=lambda name: (name == Path(last), name)):
         if name != Path(".gitignore"):
+            if not (folder / name).parent.resolve().is_relative_to(folder.resolve()):
+                raise OSError(errno.ELOOP, f"{name} is below a link out of it")
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # another process has moved it
                 (committed / name).replace(folder / name)

@@ -23,6 +23,7 @@ class Channel(HTTPChannel):
     """
 
     close_when_flushed: bool
+    request: Any
     parser_class = Parser
     task_class = Task
     error_task_class = Refusal

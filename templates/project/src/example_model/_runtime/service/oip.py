@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from .. import pieces
 from ..exchange import record_rows
-from ..faults import suggestion
+from ..faults import repaired, suggestion
 from ..fields import fields, kind_of, peel
 from ..pieces import Piece
 from ..signature import InvalidAnswers, Schema
@@ -239,10 +239,17 @@ def _flat(tensor: Input) -> list[Any]:
     if len(values) != math.prod(tensor.shape):
         raise ValueError(f"Input {tensor.name!r} has {len(values)} values, not {tensor.shape}.")
     try:
-        checked: list[Any] = msgspec.convert(values, KINDS[tensor.datatype])
-        return checked
+        return _converted(values, KINDS[tensor.datatype])
     except msgspec.ValidationError as error:
         raise ValueError(f"Input {tensor.name!r} is not {tensor.datatype}: {error}") from error
+
+
+def _converted(values: list[Any], kind: Any) -> list[Any]:
+    """Values of a datatype. As in JSON, a whole number may be written as 3.0."""
+    try:
+        return msgspec.convert(values, kind)  # type: ignore[no-any-return]
+    except msgspec.ValidationError:
+        return msgspec.convert(repaired(values, kind), kind)  # type: ignore[no-any-return]
 
 
 def _leaves(value: Any) -> Iterator[Any]:
