@@ -303,6 +303,16 @@ def test_json_lines_have_the_types_that_they_have(tmp_path: Path) -> None:
     assert [c.name for c in found.left_out] == ["l", "m"]
 
 
+def test_a_column_of_several_types_is_refused_with_the_first_odd_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    lines = [f'{{"y": {n % 3}, "x": {n % 5}}}' for n in FORTY]
+    lines[7] = '{"y": 1, "x": "abc"}'
+    path.write_text("\n".join(lines))
+    assert refused(path) == (
+        "rows.jsonl, line 8, x is text, and a number before. Write the column as one type."
+    )
+
+
 def test_parquet_has_the_types_that_it_has(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")

@@ -1,4 +1,4 @@
-"""From a file to a service, over public tables: python -m benchmarks.from_data --python PYTHON.
+"""From a file to a service, over public tables: python3 dev.py bench from_data --python PYTHON.
 
 `--python` is an interpreter with all that a generated project needs. Projects are rendered without Poetry,
 so that each takes seconds; `--poetry` makes them with `poetry ml new --data` instead.
@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.from_data import tables
-from benchmarks.from_data.tables import TABLES, Table
+import tables
+from tables import TABLES, Table
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TEMPLATES = REPOSITORY / "templates"

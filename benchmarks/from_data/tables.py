@@ -66,7 +66,16 @@ TABLES = (
     _r("movies", "ggplot2/movies", "rating", kind="regression, text, missing"),
     _r("mpg", "ggplot2/mpg", "hwy", kind="regression, words"),
     _r("titanic", "COUNT/titanic", "survived", kind="binary"),
-    _r("Cars93", "MASS/Cars93", "Price", kind="regression, odd names, missing"),
+    _r(
+        "Cars93",
+        "MASS/Cars93",
+        "Price",
+        *(
+            "--text",
+            "Cylinders",
+        ),  # which is "rotary" once, and a number otherwise: an error without
+        kind="regression, odd names, missing",
+    ),
     _r("SLID", "car/SLID", "wages", kind="regression, missing target"),
     _r("Chile", "car/Chile", "vote", kind="multi-class, missing target"),
     _r("baseball", "plyr/baseball", "hr", kind="regression, words, missing"),

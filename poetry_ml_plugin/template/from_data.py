@@ -16,6 +16,7 @@ from typing import Any
 
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import platforms, poetry, staging
+from poetry_ml_plugin.project.edit import set_values
 from poetry_ml_plugin.project.pyproject import Project
 from poetry_ml_plugin.template import first_run, render
 from poetry_ml_plugin.template.first_run import Step, Tell
@@ -24,6 +25,9 @@ from poetry_ml_plugin.template.render import File
 LARGEST_COMMIT = 10 * 2**20  # bytes of data that git is to keep
 WRITTEN = ("Wrote ", "configs/")  # what the verb says of its own files
 READER = "poetry_ml_data_reader"
+READ_WITH = {".parquet": ("pyarrow", ">=18"), ".xlsx": ("openpyxl", ">=3.1,<4")}
+"""The library that reads a kind of file in training, and its versions."""
+
 TASKS = ("classification", "regression")
 
 IGNORED = """\
@@ -139,6 +143,9 @@ def add(files: Mapping[PurePosixPath, File], data: Data) -> dict[PurePosixPath, 
             text = changed[path].content.decode()
             changed[path] = File(new(text).encode(), changed[path].executable)
 
+    if library := READ_WITH.get(data.path.suffix):
+        group = ("tool", "poetry", "group", "train", "dependencies")
+        edit("pyproject.toml", lambda text: set_values(text, {(*group, library[0]): library[1]}))
     edit("README.md", lambda text: readme(text, data))
     edit("data/README.md", lambda _: f"# Data\n\n`raw/{data.path.name}`: {_ORIGIN}\n")
     if not data.commit:

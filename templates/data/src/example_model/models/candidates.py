@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -21,10 +20,16 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler,
 
 from .schema import TEXT
 
+try:
+    import lightgbm
+except (ImportError, OSError):  # small systems lack the OpenMP library that it needs, libgomp
+    lightgbm = None  # type: ignore[assignment]
+
 FEW = 12  # words of a column that get a column each
 MOST = 2_000  # words of a column that are told apart; the rest count as unknown
 TERMS = 1_000  # words of all texts of a field that are counted
-TREES = 300
+TREES = 200  # at most
+MANY_ROWS = 20_000  # from which so many trees do not learn the noise
 LEAVES = 60_000  # of all trees of a forest
 
 
@@ -58,10 +63,11 @@ def forest(table: pd.DataFrame, target: Any, seed: int) -> Pipeline:
 def boosting(table: pd.DataFrame, target: Any, seed: int) -> Pipeline:
     """Return gradient-boosted trees, which take missing numbers as they are."""
     classes = len(np.unique(target)) if is_classes(target) else 1
-    kind = LGBMClassifier if is_classes(target) else LGBMRegressor
+    kind = lightgbm.LGBMClassifier if is_classes(target) else lightgbm.LGBMRegressor
+    most = TREES if len(table) >= MANY_ROWS else TREES // 2
     trees = kind(
-        n_estimators=TREES if classes <= 2 else max(min(TREES, 1_500 // classes), 20),
-        learning_rate=0.06 if classes <= 5 else 0.1,
+        n_estimators=most if classes <= 2 else max(min(most, 1_500 // classes), 20),
+        learning_rate=0.08 if classes <= 5 else 0.1,
         min_child_samples=min(20, max(len(table) // 20, 2)),
         n_jobs=threads(table),
         random_state=seed,
@@ -80,7 +86,7 @@ def boosting(table: pd.DataFrame, target: Any, seed: int) -> Pipeline:
 CANDIDATES: dict[str, Callable[[pd.DataFrame, Any, int], Pipeline]] = {
     "linear": linear,
     "forest": forest,
-    "boosting": boosting,
+    **({"boosting": boosting} if lightgbm else {}),
 }
 """By the name that `estimator` in configs/train.yaml has for one."""
 

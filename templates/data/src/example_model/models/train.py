@@ -113,6 +113,10 @@ def choose(
     settings: TrainConfig, training: Table, table: pd.DataFrame
 ) -> tuple[str, dict[str, Any]]:
     """Return the candidate with the best cross-validated score, and what the run's record says of it."""
+    if settings.estimator not in ("auto", *CANDIDATES):
+        raise ProjectError(
+            "boosting needs LightGBM, which cannot be imported here: is libgomp there?"
+        )
     if settings.estimator != "auto":
         return settings.estimator, {"estimator": settings.estimator}
     metric, places = scorer(settings, training.target), sample(settings, len(table))

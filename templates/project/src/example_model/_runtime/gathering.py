@@ -1,6 +1,7 @@
 """The columns of a file as a profile takes them: numbers where all cells are, otherwise text."""
 
 import datetime
+import decimal
 import itertools
 import re
 from collections import Counter
@@ -35,6 +36,7 @@ _NOT_PLAIN = re.compile(r"[^0-9.eE+\-\n]")
 _LOOSE = re.compile(r"(?:^|\n)(?:\+|-?\.)|\.(?:[eE\n]|$)")
 _CODE = re.compile(r"(?:^|\n)[+-]?0\d")  # 007 is no number
 EXACT = 2.0**53  # whole numbers beyond are not exact as float64
+PLAIN_TYPES = {int, float, bool, str, datetime.date}
 POOL = 100_000  # words of a column of which one copy is kept
 
 
@@ -50,7 +52,9 @@ class Gathered:
     absent: Counter[str] = field(default_factory=Counter)  # words for a missing value among numbers
     whole: bool = True  # all numbers are, and none is written with a point
     loose: bool = False  # some numbers are not as JSON has them
-    nested: bool = False  # it holds lists or objects
+    nested: bool = False  # it holds lists or objects, or times, bytes and the like
+    first: dict[type, int] = field(default_factory=dict)  # where each type is met first
+    taken: int = 0  # typed cells so far
     _pool: dict[str, str] = field(default_factory=dict)
 
     def add(self, cells: Sequence[str]) -> None:
@@ -72,8 +76,15 @@ class Gathered:
 
     def add_typed(self, cells: Cells) -> None:
         """Take the cells of some rows that have types."""
-        kinds = set(map(type, cells)) - {type(None)}
+        kinds = {_kind(kind) for kind in set(map(type, cells)) - {type(None)}}
+        for kind in kinds - self.first.keys():
+            at = next(n for n, c in enumerate(cells) if c is not None and _kind(type(c)) is kind)
+            self.first[kind] = self.taken + at
+        self.taken += len(cells)
         self.types |= kinds
+        if decimal.Decimal in kinds:
+            cells = [float(c) if isinstance(c, decimal.Decimal) else c for c in cells]
+            kinds, self.loose = (kinds - {decimal.Decimal}) | {float}, True
         if kinds and kinds <= {int, float} and not self.keep_text:
             numbers = np.array([np.nan if c is None else c for c in cells], np.float64)
             if float not in kinds and np.nanmax(np.abs(numbers)) >= EXACT:
@@ -84,7 +95,7 @@ class Gathered:
         elif not kinds and not self.keep_text:
             self.pieces.append(np.full(len(cells), np.nan))
         else:
-            self.nested = self.nested or bool(kinds & {list, dict, tuple, bytes})
+            self.nested = self.nested or not kinds <= PLAIN_TYPES
             self.pieces.append([None if c is None else _word(c) for c in cells])
 
     def _numbers(self, cells: Sequence[str]) -> Any:
@@ -149,6 +160,11 @@ class Gathered:
     def is_empty(self) -> bool:
         """Whether all cells are missing."""
         return not len(self.values) or (self.all_numbers and bool(np.isnan(self.values).all()))
+
+
+def _kind(kind: type) -> type:
+    """The type that a cell counts as: dates of pandas are dates."""
+    return datetime.date if issubclass(kind, datetime.date) else kind
 
 
 def _word(value: Any) -> str:

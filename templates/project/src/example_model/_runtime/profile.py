@@ -194,11 +194,11 @@ def _column(
         )
     if column.types <= {str} and (dated := _dates(gathering, column, found, counts, choices)):
         return dated
-    if column.types & {datetime.date, datetime.datetime}:
+    if column.types == {datetime.date}:
         return _dated(found, values, "")
     _check_mixed(gathering, column, counts)
     if column.types - {str} and len(column.types) > 1:
-        _refuse_types(gathering, column)
+        raise _refuse_types(gathering, column)
     kind = "text" if _is_text(counts) else "word"
     return replace(found, kind=kind, counts=tuple(_by_frequency(counts)), order=_order(counts))
 
@@ -400,12 +400,21 @@ def _mixed(
     )
 
 
-def _refuse_types(gathering: Gathering, column: Gathered) -> None:
-    names = " and ".join(sorted(kind.__name__ for kind in column.types))
-    odd = min(column.types, key=lambda kind: kind is str, default=str).__name__
-    raise gathering.source.error(
-        f"holds values of several types ({names}; {odd} among them). Write them as one type",
-        f", {column.name}:",
+def _refuse_types(gathering: Gathering, column: Gathered) -> ProjectError:
+    by_place = sorted(column.first, key=lambda kind: column.first[kind])
+    line = gathering.line_numbers[column.first[by_place[1]]]
+    place = "row" if gathering.source.path.suffix == ".parquet" else "line"
+    names = {
+        "str": "text",
+        "int": "a number",
+        "float": "a number",
+        "bool": "true or false",
+        "date": "a date",
+    }
+    first, second = (names.get(kind.__name__, kind.__name__) for kind in by_place[:2])
+    return gathering.source.error(
+        f"is {second}, and {first} before. Write the column as one type",
+        f", {place} {line}, {column.name}",
     )
 
 
@@ -419,7 +428,7 @@ def _useless(column: Column, rows: int, relevance: float | None) -> str:
     if not column.name:
         return "it has no name"
     if column.kind == "nested":
-        return "it holds lists or objects"
+        return "it holds neither numbers, words nor dates"
     if known == 0:
         return "it is empty"
     if column.distinct == 1:

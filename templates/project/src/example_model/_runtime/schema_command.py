@@ -41,6 +41,11 @@ def infer(
     if write and found.target is None:
         raise ProjectError("Which column is to be predicted? Say so: --target COLUMN")
     if write:
+        folder = (package.root / "data").resolve()
+        if not path.resolve().is_relative_to(folder):
+            raise ProjectError(
+                f"{path.name} does not lie below {folder}. Copy it to data/raw/ first."
+            )
         yield from _write(package, found, force)
 
 
@@ -225,9 +230,6 @@ def _configure(package: Package, found: Profile) -> Iterator[str]:
     """Name the file in configs/train.yaml, where it lies below data/."""
     folder, path = package.root / "data", found.source.resolve()
     config = package.root / "configs" / "train.yaml"
-    if not path.is_relative_to(folder.resolve()):
-        yield f"To train on it, put {found.source.name} below data/, and name it in configs/train.yaml."
-        return
     name = path.relative_to(folder.resolve()).as_posix()
     quoted = name if re.fullmatch(r"[\w./-]+", name) else json.dumps(name, ensure_ascii=False)
     text = config.read_bytes().decode() if config.is_file() else ""
