@@ -11,6 +11,7 @@ from poetry.core.constraints.version import Version, parse_constraint
 
 from poetry_ml_plugin.adopt import metadata, record
 from poetry_ml_plugin.adopt.inspect import Existing
+from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import edit, lock, pyproject, requirements
 from poetry_ml_plugin.project.names import Names
 from poetry_ml_plugin.project.requirements import Dependency
@@ -85,7 +86,7 @@ def _requires_python(project: Existing, python: str) -> str:
 def doubts(project: Existing, model: str | None) -> Iterator[str]:
     """Say where a project asks for other versions of a library than the template was tested with."""
     theirs = requirements.main(project.toml)
-    locked = lock.read(project.root)
+    locked = _lock(project)
     for wanted in _wanted(project, model, render.DEFAULT)["main"]:
         said = theirs.get(canonicalize_name(wanted.name))
         if said is None or said.url:
@@ -103,6 +104,14 @@ def doubts(project: Existing, model: str | None) -> Iterator[str]:
                 f"poetry.lock has {wanted.name} {', '.join(sorted(versions))}, and the service was tested "
                 f"with {wanted.versions}. Run, after poetry lock: poetry update {wanted.name}"
             )
+
+
+def _lock(project: Existing) -> lock.Lock | None:
+    """Read the lock file, which may be broken, or older than what reads it: the next step writes it."""
+    try:
+        return lock.read(project.root) if project.content else None
+    except MLError:
+        return None
 
 
 def _packages(project: Existing, own: Names) -> list[dict[str, str]]:
