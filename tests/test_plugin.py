@@ -139,7 +139,8 @@ def test_verbs_run_in_the_environment_that_poetry_itself_is_in(
 ) -> None:
     """Where Poetry is to make no environment, that is where it installs."""
     python = new_environment(tmp_path / "shared", "--without-pip")
-    both = f"{packages(Path(sys.executable))}\n{packages(churn.python)}\n"
+    found = (packages(Path(sys.executable)), packages(churn.python))
+    both = "".join(f"import site; site.addsitedir({str(path)!r})\n" for path in found)
     packages(python, "both.pth").write_text(both)
     env = {"VIRTUAL_ENV": str(tmp_path / "shared"), "POETRY_VIRTUALENVS_CREATE": "false"}
     done = run(python, "-m", "poetry", "ml", "predict", "--example", cwd=copy, env=env)

@@ -164,6 +164,7 @@ def predict(project: Project, rows: str | None, example: bool, missing: tuple[st
 
 
 @click.command()
+@traceback_option
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--target", help="The column to predict, unless models/schema.py names it.")
 @click.option("--task", type=click.Choice(["classification", "regression"]))
