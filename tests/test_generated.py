@@ -116,7 +116,7 @@ def test_the_manifest_says_where_the_model_comes_from(churn: Churn) -> None:
         (["train", "--set", "trees=many"], "trees"),
         (["train", "--set", "trees=0"], "trees"),
         (["train", "--set", "data=raw/none.csv"], "none.csv is missing"),
-        (["train", "--set", "data=../README.md"], "README.md: no table. Give a .csv"),
+        (["train", "--set", "data=../README.md"], "README.md is not a table. Give a .csv"),
         (["train", "--set", "data=raw"], "raw cannot be read"),
         (["train", "--set", "test_size=0.999"], "cannot be split by configs/train.yaml"),
         (["serve", "--port", "99999"], "port"),

@@ -329,9 +329,7 @@ def test_parquet_has_the_types_that_it_has(tmp_path: Path) -> None:
     kinds = {c.name: c.kind for c in profile(path).columns}
     assert kinds == {"y": "bool", "n": "int", "day": "date", "word": "word"}
     path.write_bytes(path.read_bytes()[:-100])
-    assert refused(path).startswith(
-        "rows.parquet is no Parquet file that can be read, or a part of one"
-    )
+    assert refused(path).startswith("rows.parquet is not a complete Parquet file")
 
 
 def test_excel_is_read_where_openpyxl_is(tmp_path: Path) -> None:
@@ -366,7 +364,7 @@ REFUSED = {
         "table.csv, line 17, has 3 cells, the header has 2.",
     ),
     "an open quote": ("x,y\n" + "1,a\n" * 15 + '1,"b\n' * 1, "a quote is not closed"),
-    "zero bytes": ("x,y\n1,\0\n", "table.csv is no text: it has zero bytes."),
+    "zero bytes": ("x,y\n1,\0\n", "table.csv is not text: it holds zero bytes."),
     "an LFS pointer": ("version https://git-lfs.github.com/spec/v1\n", "Run: git lfs pull"),
 }
 

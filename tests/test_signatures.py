@@ -436,7 +436,7 @@ class Optional(msgspec.Struct):
         ([Optional(1.0), Optional(2.0)], "predict gave 2 answers for 1 rows."),
         ([], "predict gave 0 answers for 1 rows."),
         (None, "predict gave a NoneType, not a list of 1 answers."),
-        ([Optional(Foreign())], "A prediction holds a Foreign, which JSON has not."),  # type: ignore[arg-type]
+        ([Optional(Foreign())], "A prediction holds a Foreign, which is not JSON serializable."),  # type: ignore[arg-type]
     ],
     ids=["NaN for None", "NaN", "infinite", "too many", "too few", "none", "foreign"],
 )

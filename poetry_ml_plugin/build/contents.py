@@ -43,7 +43,7 @@ def before(project: Project) -> list[Problem]:
 
 
 def advice(project: Project) -> list[Problem]:
-    """Find what is no reason not to build a project, and should be known."""
+    """Find what does not prevent a build, and is worth a warning."""
     return [] if project.strict else list(code.stale(ProjectFacts(project)))
 
 

@@ -1,4 +1,4 @@
-"""`poetry ml check`: what is right with a project, what is not, and what mends it."""
+"""`poetry ml check`: what is right with a project, what is not, and how to fix it."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _keys(path: Path, target: str | None) -> list[str]:
                     break
                 value = json.loads(line) if line.strip() else {}
                 if not isinstance(value, dict):
-                    raise MLError(f"{path.name}, line {number + 1}, is no JSON object.")
+                    raise MLError(f"{path.name}, line {number + 1}, is not a JSON object.")
                 found |= dict.fromkeys(value)
         except ValueError as error:
             raise MLError(f"{path.name} is no JSON lines: {error}.") from error

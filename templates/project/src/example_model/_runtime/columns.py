@@ -283,7 +283,9 @@ def hook(value: Any) -> Any:
         return None
     if hasattr(value, "to_dict") or hasattr(value, "to_list") or hasattr(value, "to_dicts"):
         return plain_list(value)
-    raise ProjectError(f"A prediction holds a {type(value).__name__}, which JSON has not.")
+    raise ProjectError(
+        f"A prediction holds a {type(value).__name__}, which is not JSON serializable."
+    )
 
 
 def read(of: Field, cells: Sequence[Any], text: bool) -> list[Any]:

@@ -142,10 +142,12 @@ def _problem(start: bytes, suffix: str) -> str | None:
     is_zip, is_parquet = start.startswith(b"PK\x03\x04"), start.startswith(b"PAR1")
     if (suffix == ".xlsx") != is_zip:
         return (
-            "is a ZIP or Excel file by its content" if is_zip else "is no Excel file by its content"
+            "is a ZIP or Excel file by its content"
+            if is_zip
+            else "is not an Excel file by its content"
         )
     if (suffix == ".parquet") != is_parquet:
-        return "is Parquet by its content" if is_parquet else "is no Parquet file by its content"
+        return "is Parquet by its content" if is_parquet else "is not a Parquet file by its content"
     if start.startswith(b"\x1f\x8b"):
         return "is compressed. Unpack it first"
     if suffix in (".jsonl", ".ndjson") and text.startswith(b"["):
@@ -204,7 +206,7 @@ def _encoding(path: Path) -> str:
             if start and odd.count(0) > 0.7 * len(odd):
                 return encoding
         if b"\0" in start:
-            raise ProjectError(f"{path.name} is no text: it has zero bytes.")
+            raise ProjectError(f"{path.name} is not text: it holds zero bytes.")
         file.seek(0)
         for encoding in ("utf-8", "cp1252"):
             if _decodes(file, encoding):

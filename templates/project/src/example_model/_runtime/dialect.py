@@ -237,10 +237,10 @@ class Source:
                     value = msgspec.json.decode(line.removeprefix(codecs.BOM_UTF8))
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise self.error(
-                        f"is no JSON: {error}".rstrip("."), f", line {number},"
+                        f"is not JSON: {error}".rstrip("."), f", line {number},"
                     ) from error
                 if not isinstance(value, dict):
-                    raise self.error("is no JSON object", f", line {number},")
+                    raise self.error("is not a JSON object", f", line {number},")
                 yield number, value
 
     def _json_lines(self) -> Iterator[tuple[int, Cells]]:
@@ -262,7 +262,7 @@ class Source:
 
     def _broken(self, error: Exception) -> ProjectError:
         reason = str(error).partition("\n")[0].rstrip(".")
-        return self.error(f"is no Parquet file that can be read, or a part of one: {reason}")
+        return self.error(f"is not a complete Parquet file: {reason}")
 
     def _parquet(self) -> Iterator[tuple[int, Cells]]:
         import pyarrow
@@ -287,7 +287,7 @@ class Source:
         try:
             book = openpyxl.load_workbook(self.path, read_only=True, data_only=True)
         except Exception as error:
-            raise self.error("is no Excel file that can be read, or a part of one") from error
+            raise self.error("is not a complete Excel file") from error
         if len(book.sheetnames) > 1:
             sheets = ", ".join(book.sheetnames)
             raise self.error(f"has {len(book.sheetnames)} sheets ({sheets}). Save one by itself")

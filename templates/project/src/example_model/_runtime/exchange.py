@@ -172,7 +172,7 @@ def _free(schema: Schema) -> tuple[Any, bool | None]:
         arguments = get_args(options[0]) or (Any,)
         inner = arguments[-1] if origins == {dict} else arguments[0]
         return inner, origins == {dict}
-    raise InvalidRows([Fault("the rows of this model are no table: send them as JSON")])
+    raise InvalidRows([Fault("the rows of this model do not fit a table: send them as JSON")])
 
 
 def _unnamed(schema: Schema) -> Any:
@@ -231,7 +231,9 @@ def _to_parquet(batches: Sequence[Any], answers: Sequence[Any]) -> bytes:
         for name, values in flat(answers).items():
             table = table.append_column(name, pyarrow.array(values))
     except (pyarrow.ArrowException, TypeError) as error:
-        raise InvalidAnswers(f"The answers are no columns of Parquet: {error}") from error
+        raise InvalidAnswers(
+            f"The answers cannot be written as Parquet columns: {error}"
+        ) from error
     out = io.BytesIO()
     pyarrow.parquet.write_table(table, out)
     return out.getvalue()

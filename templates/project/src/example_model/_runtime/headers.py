@@ -80,7 +80,7 @@ def _absent(
     for name in absent:
         if name not in wanted:
             yield Fault(
-                f'"{name}" is said to be missing, but is no field{suggestion(name, wanted)}'
+                f'"{name}" is given as missing, but is not a field{suggestion(name, wanted)}'
             )
         elif name in header:
             yield Fault(f'the column "{name}" is there, and said to be missing')

@@ -423,7 +423,7 @@ def _quoted(word: str) -> str:
 
 
 def _useless(column: Column, rows: int, relevance: float | None) -> str:
-    """Why a column is no field, or nothing."""
+    """Return why a column is not a field; empty if it is one."""
     known = rows - column.missing
     if not column.name:
         return "it has no name"
@@ -550,7 +550,7 @@ def _task(source: Source, target: Column, rows: int, wanted: str | None) -> str:
         raise source.error("the target holds words, which no regression predicts", name)
     if task == CLASSIFICATION:
         if is_number and not whole:
-            raise source.error("the target holds decimals, which are no classes", name)
+            raise source.error("the target holds decimals, which cannot be classes", name)
         if target.distinct > MOST_CLASSES or 2 * target.distinct > rows:
             raise source.error(
                 f"the target has {target.distinct:,} different values in {rows:,} rows, which are too "

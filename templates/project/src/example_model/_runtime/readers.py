@@ -182,7 +182,7 @@ def parquet_batches(
         if isinstance(error, OSError) and error.errno:
             raise
         why = " ".join(str(error).split()).rstrip(".")
-        raise InvalidRows([Fault(f"this is no whole Parquet file: {why}")], source) from error
+        raise InvalidRows([Fault(f"this is not a complete Parquet file: {why}")], source) from error
 
 
 def arrow_cells(column: Any) -> list[Any]:

@@ -27,7 +27,7 @@ PROBLEM = {
 
 
 class InvalidAnswers(ProjectError):
-    """What `predict` gave is no answer for each row, or cannot be written down."""
+    """Raised where `predict` did not give one answer for each row, or none that can be written."""
 
 
 class Schema:
@@ -344,7 +344,7 @@ def _arrays(hint: Any) -> Callable[[Any], Any]:
                     found = np.asarray(rows, float)
             return found
         except (TypeError, ValueError) as error:
-            raise InvalidRow(f"the rows are no array: {error}") from error
+            raise InvalidRow(f"the rows do not form an array: {error}") from error
 
     return convert
 
@@ -438,7 +438,7 @@ def openapi(info: dict[str, str], schema: Schema, examples: Any) -> dict[str, An
                 }
             },
             "/health/live": {"get": _health("live", "The process answers")},
-            "/health/ready": {"get": _health("ready", "The model is loaded; work is welcome")},
+            "/health/ready": {"get": _health("ready", "The model is loaded and accepts requests")},
         },
         "components": {
             "schemas": {**components, "Problem": PROBLEM},

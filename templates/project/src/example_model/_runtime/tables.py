@@ -177,7 +177,7 @@ def _pieces(file: BinaryIO, wanted: _Wanted, size: int) -> Iterator[Piece]:
             return readers.json_pieces(file, size, name)
         case ".parquet":
             return readers.parquet_pieces(file, size, name)
-    raise ProjectError(f"{name}: no table. Give a .csv, .jsonl, .json or .parquet file.")
+    raise ProjectError(f"{name} is not a table. Give a .csv, .jsonl, .json or .parquet file.")
 
 
 def _table(piece: Piece, wanted: _Wanted, skip: bool, keep: bool) -> Table:
@@ -216,7 +216,7 @@ def _pooled(piece: Piece, wanted: _Wanted) -> Piece:
 def _columns(piece: Piece, wanted: _Wanted) -> tuple[Columns, Any]:
     """The arrays of a piece. Raises ValueError where a cell does not fit."""
     if piece.faults:
-        raise ValueError("A line is no row")
+        raise ValueError("A line is not a row")
     values = pieces.values(piece, wanted.row)
     if hasattr(wanted.row, "__post_init__"):
         columns = columnar.to_columns(pieces.rows(wanted.row, values), wanted.row)

@@ -74,7 +74,7 @@ class ApiKeyMiddleware:
             self._seen, fault = None, getattr(error, "strerror", None) or "it is not UTF-8"
             if not self._fault:  # once, not for each request
                 self._fault = f"api_keys_file {self._file}: {fault}."
-                log.error("%s No request is let in until it can be read.", self._fault)
+                log.error("%s Requests are refused until it can be read.", self._fault)
 
 
 def _digests(keys: Iterable[str]) -> list[bytes]:

@@ -169,7 +169,7 @@ class Protocol:
             name = tensor.name
             if name not in known or name in columns:
                 raise ValueError(
-                    f"Input {name!r} is no field of a row, or comes twice{suggestion(name, known)}"
+                    f"Input {name!r} is not a field of a row, or comes twice{suggestion(name, known)}"
                 )
             cells = _column(tensor, nested=name in self._lists)
             is_json = known[name].kind.base == "json" and name not in self._lists
