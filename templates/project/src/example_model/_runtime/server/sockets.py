@@ -1,11 +1,15 @@
 """The socket that all processes accept from."""
 
+import ctypes
 import logging
 import socket
+import struct
+import sys
 from contextlib import suppress
 
 from ..errors import ProjectError
 
+SO_ATTACH_FILTER = 26
 SPARE = 128  # files of a process that are not connections
 
 log = logging.getLogger(__name__)
@@ -47,6 +51,24 @@ def listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host}, port {port}: "
             f"{str(error.strerror).partition(' (')[0]}. Choose others with --host and --port."
         ) from error
+
+
+def ignore_new(listening: socket.socket) -> None:
+    """Let no more connections begin, so that those which have may be accepted before the socket is closed.
+
+    Whoever connects between the last accept and the close would be cut off, having sent a request. So,
+    on Linux, packets with the flag SYN are dropped from here on: the system of such a client sends
+    another a second later, when somebody else listens, or nobody.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    load_flags, jump_if_set, leave = 0x30, 0x45, 0x06  # of the classic BPF
+    steps = [(load_flags, 0, 0, 13), (jump_if_set, 0, 1, 2), (leave, 0, 0, 0), (leave, 0, 0, 2**31)]
+    program = b"".join(struct.pack("HBBI", *step) for step in steps)
+    held = ctypes.create_string_buffer(program)
+    with suppress(OSError):
+        value = struct.pack("HP", len(steps), ctypes.addressof(held))
+        listening.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, value)
 
 
 def url_of(listening: socket.socket) -> str:

@@ -12,6 +12,7 @@ from waitress import wasyncore
 from ..service.protocol import Application, ServeConfig
 from .listener import Listener
 from .loop import LOOK, Loop
+from .sockets import ignore_new
 
 STUCK = 75  # exit code of a process with an answer that does not end
 GRACE = 0.1  # seconds for what is on its way to a server that stops accepting
@@ -75,16 +76,26 @@ class Worker:
         changed = "An artifact differs from its manifest." if self._has_changed() else None
         self._application.reason = changed
 
+    def _begin_to_close(self, loop: Loop) -> None:
+        """Accept for a moment longer, while no connections begin: none is to be cut off unheard."""
+        ignore_new(self._listener.socket)
+        until = time.monotonic() + GRACE
+        while time.monotonic() < until:
+            self._watch(loop)
+            time.sleep(GRACE / 5)
+
     def _drain(self, loop: Loop) -> None:
         self._application.reason = "The service is stopping."
         now = time.monotonic()
         deadline, quiet = now + self._settings.drain_seconds, now + GRACE
-        self._listener.leave(self._for_all)
-        for_all = self._for_all
+        is_closed = False
         while now < min(deadline, quiet):
-            if self._for_all > for_all:  # the signal for all came second
-                for_all = True
-                self._listener.leave(for_all)
+            if not (self._listener.leaving and is_closed == self._for_all):
+                # Also if the signal for all came second.
+                if is_closed := self._for_all:
+                    self._begin_to_close(loop)
+                self._listener.leave(is_closed)
+                quiet = time.monotonic() + GRACE
             self._watch(loop)
             time.sleep(GRACE / 5)
             now = time.monotonic()
