@@ -142,6 +142,8 @@ def test_verbs_run_in_the_environment_that_poetry_itself_is_in(
     found = (packages(Path(sys.executable)), packages(churn.python))
     both = "".join(f"import site; site.addsitedir({str(path)!r})\n" for path in found)
     packages(python, "both.pth").write_text(both)
+    (installed,) = packages(churn.python).glob("churn-*.dist-info")
+    shutil.copytree(installed, packages(python, installed.name))
     env = {"VIRTUAL_ENV": str(tmp_path / "shared"), "POETRY_VIRTUALENVS_CREATE": "false"}
     done = run(python, "-m", "poetry", "ml", "predict", "--example", cwd=copy, env=env)
     assert "Installing" not in done.stderr

@@ -128,9 +128,9 @@ def test_a_model_of_arrays_is_given_them() -> None:
     assert model.infer(input=("FP32", [2, 2], [1, 2, 3, 4]))[0]["data"] == [3, 7]
     assert model.about("inputs") == [("input", "FP64", [-1, -1])]
     assert "is not a list" in model.refusal("[1, 2]")
-    assert "no array" in model.refusal("[[1], [1, 2]]")
+    assert "the rows do not form an array" in model.refusal("[[1], [1, 2]]")
     assert Asked(typed).ask("[[1]]") == ["float32"]
-    assert "no array" in Asked(typed).refusal('[["a"]]')
+    assert "the rows do not form an array" in Asked(typed).refusal('[["a"]]')
 
 
 def lengths(data: list[str]) -> list[int]:
@@ -256,7 +256,7 @@ def test_rows_may_be_one_object_in_json() -> None:
     assert model.refusal('{"data": {"age": "x", "b": 1}}') == (
         'b: unknown field; age: "x" is not a whole number'
     )
-    assert "no table: send them as JSON" in model.refusal("age\n3\n", CSV)
+    assert "do not fit a table: send them as JSON" in model.refusal("age\n3\n", CSV)
 
 
 class Color(enum.Enum):

@@ -359,7 +359,7 @@ def test_columns_are_absent_only_where_the_caller_says_so(tmp_path: Path) -> Non
     assert np.isnan(found.columns["body_mass_g"]).all()
     for wrong, said in [
         (("island",), '"island" is there, and said to be missing'),
-        (("body_mas_g",), 'is no field. Did you mean "body_mass_g"?'),
+        (("body_mas_g",), 'is not a field. Did you mean "body_mass_g"?'),
     ]:
         assert said in refusal(tables.read, rows, Penguin, columns_missing=wrong)
     without = table(tmp_path / "w.csv", "bill_length_mm,body_mass_g", "1,2")
@@ -404,7 +404,7 @@ def test_faults_are_named_with_line_column_and_value(tmp_path: Path) -> None:
         ("a.jsonl", b'{"island": "Dream", "Body_Mass_g": 1}\n', 'nearly "body_mass_g"'),
         ("a.json", b'[{"island": "Dream"}, 3]', "3 is not an object"),
         ("a.json", b"3", "the rows must be a list"),
-        ("a.parquet", b"PAR1", "this is no whole Parquet file"),
+        ("a.parquet", b"PAR1", "this is not a complete Parquet file"),
     ],
     ids=[
         "empty",
@@ -432,7 +432,7 @@ def test_what_is_no_file_is_one_sentence(tmp_path: Path) -> None:
     for name, said in [
         ("none.csv", "is missing"),
         ("folder.csv", "cannot be read"),
-        ("a.xlsx", "no table"),
+        ("a.xlsx", "is not a table"),
     ]:
         if name == "a.xlsx":
             (tmp_path / name).touch()
