@@ -386,10 +386,10 @@ def test_what_counts_as_the_same_prediction(here: Any, there: Any, same: bool) -
 
 def test_a_model_that_prints_is_deployed_without_a_comparison(fake: FakeHeroku, mine: Path) -> None:
     model = mine / "src/churn/models/model.py"
-    text = model.read_text().replace(
-        "        labels, shares", "        print(1)\n        labels, shares"
-    )
-    model.write_text(text)
+    text = model.read_text()
+    documented = '"""Predict each row, in the same order."""\n'
+    assert documented in text
+    model.write_text(text.replace(documented, f"{documented}        print(1)\n"))
     done = command(fake, "churn-test", cwd=mine)
     assert "The smoke test is skipped: the model prints more" in done.stdout
     assert "nothing to compare with" in done.stdout

@@ -299,6 +299,8 @@ def test_no_command_writes_through_a_link_that_leads_outside(
 ) -> None:
     linked, target, words = WRITERS[name]
     run("git", "init", "--quiet", cwd=copy)
+    if name == "deploy kubernetes":
+        poetry("ml", "deploy", "docker", "--files-only", cwd=copy)
     (copy / ".env.local").write_text("API_KEY=abc\n")
     link(copy, linked, outside / target)
     done = poetry(*words, cwd=copy, code=1, env=NOBODY)

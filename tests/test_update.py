@@ -571,7 +571,9 @@ def test_a_git_that_is_too_old_is_named(place: Path, tmp_path: Path) -> None:
     old = tmp_path / "old/git"
     fill(
         old.parent,
-        {"git": f'#!/bin/sh\n[ "$1" = --version ] && echo git version 2.25.1 || {real} "$@"\n'},
+        {
+            "git": f'#!/bin/sh\ncase "$*" in\n*--version*) echo git version 2.25.1 ;;\n*) {real} "$@" ;;\nesac\n'
+        },
     )
     old.chmod(0o755)
     env = {"PATH": f"{old.parent}{os.pathsep}{os.environ['PATH']}"}
