@@ -82,7 +82,7 @@ def test_a_row_above_the_limit_is_refused(served: Service) -> None:
     rows = json.dumps({"data": [{"island": "Dream"}] * 10_001}).encode()
     status, answer = served.post("/predict", rows)
     assert status == 400
-    assert "length <= 10000" in answer["detail"]
+    assert "a request may hold 10,000" in answer["detail"]
 
 
 def test_headers_above_the_limit_are_refused(served: Service) -> None:
