@@ -488,10 +488,10 @@ def test_kubernetes_wants_an_image_first_and_one_that_can_be_pulled(small: Proje
     assert "poetry ml deploy docker" in done.stderr
     poetry("ml", "deploy", "docker", "--files-only", cwd=small.root)
     said = poetry("ml", "deploy", "kubernetes", cwd=small.root).stdout
-    assert "has no registry to push to" in said
+    assert "names no registry" in said
     assert "--push" not in said
     said = poetry("ml", "deploy", "kubernetes", "--image", "a.b/c", cwd=small.root).stdout
-    assert "has no registry to push to" not in said
+    assert "names no registry" not in said
     assert said.index("poetry ml deploy docker --push") < said.index("kubectl apply")
 
 
