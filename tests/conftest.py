@@ -29,9 +29,13 @@ INSTALL = ("-m", "pip", "install", "--quiet", "--no-compile")  # most of it is n
 # The files that take longest come first: at the end no process should wait for another's.
 LONG = {
     "test_clients",
+    "test_estimators",
+    "test_faults",
+    "test_from_data",
     "test_fuzz",
     "test_heroku",
     "test_image",
+    "test_jobs",
     "test_life",
     "test_plugin",
     "test_readme",
