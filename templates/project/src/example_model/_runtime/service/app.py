@@ -155,8 +155,7 @@ class Service(Front):
 
     def is_quick(self, path: str, alone: bool) -> bool:
         """Whether an answer takes about as little time as waking a thread."""
-        batcher = self._batcher
-        return batcher.is_quick or (alone and batcher.is_alone) or path in HEALTH
+        return path in HEALTH or self._batcher.is_quick(alone)
 
     def working_since(self) -> float | None:
         """Since when the oldest answer is being worked on; what waits for a batch is not worked on."""

@@ -8,6 +8,7 @@ from typing import Any
 
 QUICK = 0.001  # seconds; a faster model gains nothing from a fuller batch
 SHORT = 0.02  # seconds that whoever comes next may have to wait before it is even read
+SWITCH = 0.0001  # seconds; what a faster model costs is less than a batch saves
 LONGEST_WAIT = 0.05  # seconds
 MOST_DOUBT = 64  # batches that go without waiting after waits that were in vain
 
@@ -74,15 +75,16 @@ class Batcher:
         self.busy_since: float | None = None
         """The time.monotonic() at which the running call of `predict` began, if one runs."""
 
-    @property
-    def is_quick(self) -> bool:
-        """Whether a prediction, asked for now, takes about as little time as waking another thread."""
-        return self.busy_since is None and self._mean < QUICK
+    def is_quick(self, alone: bool) -> bool:
+        """Whether a request is better answered by the thread that read it than by another.
 
-    @property
-    def is_alone(self) -> bool:
-        """Whether one client asks after the other, and none has to wait for long."""
-        return not self._running and self._expected < 2 and self._mean < SHORT
+        So it is if a prediction takes less time than to wake a thread; or, while nobody else asks, if
+        none has to wait for long: `alone` if nobody else was read. Several are better in one batch.
+        """
+        if self.busy_since is not None:
+            return False
+        is_lone = alone and not self._running and self._expected < 2
+        return self._mean < (SHORT if is_lone else SWITCH)
 
     @property
     def depth(self) -> int:
