@@ -119,7 +119,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 import churn
-from churn import InvalidRow, ProjectError, estimators, formats, manifest, package
+from churn import InvalidRow, ProjectError, formats, manifest, package
+from churn._runtime import estimators
 warnings.simplefilter("ignore")
 chance = np.random.default_rng(7)
 a, b = chance.normal(size=(2, 90))
