@@ -25,7 +25,7 @@ def test_a_clone_installs_to_the_same_environment_data_and_artifacts(
     assert installed(python, root) == installed(churn.python, root)
     assert tree(root) == tree(churn.root)
     assert git("status", "--porcelain", cwd=root) == ""
-    assert "as they were saved" in run(python, "-m", "churn", "verify", cwd=root).stdout
+    assert "Verified 1 artifact" in run(python, "-m", "churn", "verify", cwd=root).stdout
     run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=root)
 
 

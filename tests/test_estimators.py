@@ -198,7 +198,11 @@ def test_a_method_that_it_has_not_is_an_error_that_lists_those_it_has(said: Any)
             "The estimator was fitted on columns that are not there: b. There are: a.",
         ),
         ("lengths", "The columns differ in length: a 90, b 3."),
-        ("lambda", "__main__.<lambda> must stand in a module of the package to be loaded"),
+        pytest.param(
+            "lambda",
+            "__main__.<lambda> must stand in a module of the package to be loaded",
+            id="lambda",
+        ),
         ("categories", "LGBMRegressor cannot predict the held-out rows: "),
         ("not ours", "it was not saved as an estimator. "),
         ("both", "both m.onnx and m.skops are in the manifest."),

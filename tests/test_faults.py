@@ -440,7 +440,7 @@ def test_a_file_of_keys_may_have_comments_and_change_but_not_vanish(
         keys.write_text("other\n")
         assert status(b"other") == 200
         assert running.stop() == 0
-    assert "".join(running.log).count("No request is let in") == 1
+    assert "".join(running.log).count("Requests are refused until it can be read") == 1
 
 
 def test_a_low_limit_on_files_is_raised_or_said(churn: Churn, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_oip_takes_numbers_of_every_datatype(served: Service, datatype: str) -> 
         ([tensor("island", "TEXT", ["Dream"])], [], "datatype"),
         ([tensor("island", "BYTES", ["Dream"], [2])], [], "'island' has 1 values, not [2]"),
         ([tensor("island", "BYTES", ["Dream"], [])], [{"name": "x"}], "'x'"),
-        ([tensor("wings", "INT8", [2])], [], "'wings' is no field"),
+        ([tensor("wings", "INT8", [2])], [], "'wings' is not a field"),
         ([tensor("island", "BYTES", ["Dream"])] * 2, [], "comes twice"),
         ([tensor("body_mass_g", "FP32", [1.0])], [], "island"),
         ([tensor("island", "BYTES", ["Atlantis"])], [], "row 1, island"),

@@ -34,9 +34,8 @@ def before(project: Project) -> list[Problem]:
         *facts.damage,
         *(artifacts.versions(project, facts.lock) if facts.lock else _unlocked(project)),
         *dependencies.runtime(facts),
-        *(links(project) or lost(project)),
+        *(links(project) or [*lost(project), *lost_code(project)]),
         *_errors(code.faults(project)),
-        *lost_code(project),
         *leaks.in_tree(project),
         *(code.stale(facts) if project.strict else ()),
     ]

@@ -89,6 +89,8 @@ def _take(lock: FileLock, path: Path) -> bool:
             lock.release()
             lock.acquire()
     except Timeout:
+        if not path.exists():  # nobody has it: the file cannot be made, and this says why
+            path.touch()
         return False
     except NotImplementedError:  # a file system without locks
         return True
