@@ -107,7 +107,7 @@ def test_what_is_there_stays(root: Path, source: str, ends: str) -> None:
     assert after == before
 
 
-@pytest.mark.parametrize("wanted", ["lightgbm", "xgboost-cpu>=2,<3.1"])
+@pytest.mark.parametrize("wanted", ["lightgbm", "xgboost-cpu>=2,<3.1"], ids=["LightGBM", "XGBoost"])
 def test_what_models_use_can_be_added_to_a_fresh_project(copy: Path, wanted: str) -> None:
     """The project's Pythons have both bounds, which libraries ask for."""
     before = (copy / "poetry.lock").read_text()
