@@ -8,12 +8,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, Churn, new_environment, packages, poetry, run
+from poetry.console.application import Application
 
+from poetry_ml_plugin import commands
 from poetry_ml_plugin.host import venv
+from poetry_ml_plugin.plugin import MLPlugin
 from poetry_ml_plugin.project import edit
 
 ACTIVATE = """
@@ -36,6 +40,12 @@ def test_activation_imports_names_only(tmp_path: Path) -> None:
         "poetry_ml_plugin.deploy.target",
         "poetry_ml_plugin.plugin",
     ]
+
+
+def test_activation_works_after_any_command_was_imported() -> None:
+    for path in commands.COMMANDS.values():
+        import_module(f"{commands.__name__}.{path.partition(':')[0]}")
+    MLPlugin().activate(Application())
 
 
 def test_ml_lists_the_commands(tmp_path: Path) -> None:

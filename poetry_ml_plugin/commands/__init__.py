@@ -7,7 +7,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from poetry_ml_plugin import deploy
+# Not `import deploy`: this package has a module of that name, which replaces it once imported.
+from poetry_ml_plugin.deploy import TARGETS, command_paths, targets
 
 if TYPE_CHECKING:
     from cleo.commands.command import Command
@@ -35,9 +36,9 @@ COMMANDS = {
 def register(application: Application) -> None:
     """Make the commands known to Poetry, and guard its builds. Names that are taken are left alone."""
     # To look for targets in all that is installed takes milliseconds: only who deploys waits for it.
-    known = deploy.targets() if "deploy" in sys.argv else deploy.TARGETS
+    known = targets() if "deploy" in sys.argv else TARGETS
     own = {name: f"{__name__}.{path}" for name, path in COMMANDS.items()}
-    for name, path in (own | deploy.command_paths(known)).items():
+    for name, path in (own | command_paths(known)).items():
         if not application.command_loader.has(name):
             application.command_loader.register_factory(name, _factory(path))
     dispatcher = application.event_dispatcher
