@@ -1,4 +1,4 @@
-"""`poetry ml add`: files that a project may have, and does not by default; or a build of PyTorch."""
+"""`poetry ml add`: files and libraries that a project may have, and does not by default."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from cleo.helpers import argument, option
 
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.project import pyproject, torch
+from poetry_ml_plugin.project import libraries, pyproject, torch
 from poetry_ml_plugin.template import extras
 
 TORCH = "torch"
-WORDS = {**extras.EXTRAS, TORCH: "PyTorch for the training: --cpu, or --cuda cu126"}
+WORDS = {
+    **extras.EXTRAS,
+    TORCH: "PyTorch for the training: --cpu, or --cuda cu126",
+    **{name: use.summary for name, use in libraries.LIBRARIES.items()},
+}
 
 
 class Add(MLCommand):
@@ -32,7 +36,14 @@ class Add(MLCommand):
             return self._add_torch(project, torch.build(cpu, cuda))
         if cpu or cuda:
             raise MLError("--cpu and --cuda go with torch: poetry ml add torch --cpu")
-        files = extras.plan(project, self.argument("what"))
+        if (name := self.argument("what")) in libraries.LIBRARIES:
+            libraries.add(project.root, name)
+            use = libraries.LIBRARIES[name]
+            self.line(f"  <info>added</info> {escape(', '.join(use.requirements))} to {use.group}")
+            return 0
+        if name not in WORDS:
+            raise MLError(f'Cannot add "{name}". Choose from: {", ".join(WORDS)}.')
+        files = extras.plan(project, name)
         extras.write(files)
         for path in files:
             self.line(f"  <info>added</info> {escape(str(path))}")

@@ -9,3 +9,6 @@ class Predict(Verb):
     name = "ml predict"
     description = "Predicts rows given as JSON, as a file or on standard input."
     help = verb_help("predict")
+
+    def uses(self, words: list[str]) -> list[str]:
+        return ["parquet"] if any(word.endswith(".parquet") for word in words) else []

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import inside
+from poetry_ml_plugin.host import inside, platforms
 
 # Where to run them: Python looks for modules there first, and a project may have a build.py.
 CWD = Path(sys.prefix)
@@ -18,18 +19,27 @@ def command(root: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "poetry", "-C", str(root.resolve()), "--no-interaction", *words]
 
 
-def install(root: Path) -> None:
-    """Install a project, all that is said going to standard error. Raises MLError where that fails."""
-    _run(root, "install", "installed")
+def install(root: Path, group: str | None = None) -> None:
+    """Install a project, with a group that may be optional; what Poetry says goes to standard error.
+
+    Raises MLError where that fails.
+    """
+    _run(root, "installed", "install", *(["--with", group] if group else []))
+
+
+def add(root: Path, group: str, requirements: Sequence[str]) -> None:
+    """Add dependencies to a group, lock and install them. Raises MLError where that fails."""
+    _run(root, "changed", "add", "--group", group, *requirements)
 
 
 def lock(root: Path) -> None:
     """Lock a project, keeping what is locked where that will do. Raises MLError where it fails."""
     inside.resolve(root / "poetry.lock", root)
-    _run(root, "lock", "locked")
+    _run(root, "locked", "lock")
 
 
-def _run(root: Path, word: str, done: str) -> None:
-    ended = subprocess.run(command(root, word), cwd=CWD, stdout=sys.stderr, check=False)
+def _run(root: Path, done: str, *words: str) -> None:
+    ended = subprocess.run(command(root, *words), cwd=CWD, stdout=sys.stderr, check=False)
     if ended.returncode != 0:
-        raise MLError(f"{root} could not be {done}. Fix that, then run: poetry {word}")
+        again = " ".join(platforms.quoted(word) for word in ("poetry", *words))
+        raise MLError(f"{root} could not be {done}. Fix that, then run: {again}")

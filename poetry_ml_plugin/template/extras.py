@@ -27,8 +27,6 @@ AT_THE_ROOT = ("ci", "pre-commit")  # of the repository, where alone they are lo
 
 def plan(project: Project, word: str) -> dict[Path, File]:
     """Plan the files of an extra, by their paths. Raises MLError if one exists."""
-    if word not in EXTRAS:
-        raise MLError(f'Cannot add "{word}". Choose from: {", ".join(EXTRAS)}, torch.')
     top = git.outer_repository(project.root) if word in AT_THE_ROOT and git.available() else None
     place = top or project.root
     below = project.root.relative_to(place.resolve()).as_posix()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cleo.helpers import argument
 
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
+from poetry_ml_plugin.commands.base.libraries import provide
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import poetry, venv
 from poetry_ml_plugin.project import pyproject
@@ -28,8 +29,16 @@ class Verb(MLCommand):
             env = venv.find(project.root)
         if env is None:
             raise MLError(f'{project.root} is not installed. Run "poetry install" there.')
-        verb = str(self.name).removeprefix("ml ")
-        return venv.execute(env.python, ["-m", project.package, verb, *self._rest()])
+        verb, words = str(self.name).removeprefix("ml "), self._rest()
+        for name in self.uses(words):
+            provide(self, project.root, name, "--yes" in words)
+        if self.uses(words):
+            words = [word for word in words if word != "--yes"]
+        return venv.execute(env.python, ["-m", project.package, verb, *words])
+
+    def uses(self, words: list[str]) -> list[str]:
+        """List which of LIBRARIES the verb uses when it is given these words."""
+        return []
 
     def _rest(self) -> list[str]:
         tokens: list[str] = getattr(self.io.input, "_tokens", [])

@@ -288,7 +288,7 @@ def _examples(model: Any) -> tuple[bytes, str]:
 
 def _predict(model: Any, body: bytes, kind: str, missing: tuple[str, ...]) -> bytes:
     if kind not in KINDS:
-        raise ProjectError("Parquet needs pyarrow. Run: poetry add pyarrow")
+        raise ProjectError("Parquet needs pyarrow. Run: poetry ml add parquet")
     schema = Schema.of(model)
     try:
         rows, render = KINDS[kind](schema, body, missing)

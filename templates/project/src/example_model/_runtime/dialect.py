@@ -253,7 +253,7 @@ class Source:
             from pyarrow import parquet
         except ModuleNotFoundError as error:
             raise ProjectError(
-                f"Reading {self.path.name} needs pyarrow. Run: poetry add pyarrow"
+                f"Reading {self.path.name} needs pyarrow. Run: poetry ml add parquet"
             ) from error
         try:
             return parquet.ParquetFile(self.path)

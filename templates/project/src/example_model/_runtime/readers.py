@@ -162,7 +162,7 @@ def parquet_batches(
         import pyarrow
         import pyarrow.parquet
     except ModuleNotFoundError as error:
-        raise ProjectError("Parquet needs pyarrow. Run: poetry add pyarrow") from error
+        raise ProjectError("Parquet needs pyarrow. Run: poetry ml add parquet") from error
     try:
         opened = pyarrow.parquet.ParquetFile(file)
         check(opened.metadata.num_rows)
