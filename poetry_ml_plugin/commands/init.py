@@ -18,6 +18,7 @@ from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import platforms, venv
 from poetry_ml_plugin.project.pyproject import Project
 from poetry_ml_plugin.template import first_run, from_data
+from poetry_ml_plugin.template.environment import Environment
 from poetry_ml_plugin.template.first_run import Step
 from poetry_ml_plugin.template.from_data import Data
 
@@ -134,7 +135,8 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
         sample = todo.model is None and not self.option("no-train")
         if (done or steps.interrupted) and not self.option("no-install"):
             project = Project(todo.root, todo.names.package)
-            steps.run(first_run.environment_steps(project, train=sample))
+            with Environment(project) as environment:
+                steps.run(first_run.environment_steps(environment, train=sample))
         if steps.failed:
             self._say("Fix that, then continue with:", todo, steps.resume)
             return steps.exit_code
@@ -159,7 +161,8 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
         steps = Steps(self.io)
         try:
             if steps.run([Step("Add to the project", write)]) and install:
-                steps.run(from_data.steps(project, data, train))
+                with Environment(project) as environment:
+                    steps.run(from_data.steps(environment, data, train))
         except BaseException:  # a signal between two steps
             plan.take_back(todo, lock)
             raise

@@ -18,6 +18,7 @@ from poetry_ml_plugin.host import platforms, staging, venv
 from poetry_ml_plugin.project import names
 from poetry_ml_plugin.project.pyproject import Project
 from poetry_ml_plugin.template import find, first_run, from_data, render, scaffold, update
+from poetry_ml_plugin.template.environment import Environment
 from poetry_ml_plugin.template.first_run import Step
 from poetry_ml_plugin.template.from_data import Data
 from poetry_ml_plugin.template.render import Template
@@ -37,12 +38,17 @@ class New(MLCommand):
         option("into", None, "Add missing files to a folder that is not empty."),
         option("no-install", None, "Do not lock, install or train."),
         option("no-train", None, "Do not train the sample model."),
+        option("no-uv", None, "Do not let uv unpack the packages, where it is installed."),
         option("no-git", None, "Do not create a git repository."),
     ]
     help = """\
 Creates a project folder, locks and installs its dependencies, trains the sample model, and makes the
 first commit. With --data the project is about that table: its schema is inferred, and a model is chosen
 and trained on it. The table stays out of git unless you say so.
+
+What an equal project resolved within the last day is not resolved again, unless you pass --no-cache.
+
+What was resolved for an equal project in the last day is not resolved again, unless you pass --no-cache.
 
     <c1>poetry ml new churn</c1>
     <c1>poetry ml new churn --data customers.csv --target churned</c1>
@@ -103,7 +109,8 @@ and trained on it. The table stays out of git unless you say so.
         own_repository = not self.option("no-git") and steps.run([start])
         install, train = not self.option("no-install"), not self.option("no-train")
         if install:
-            steps.run(from_data.steps(project, data, train))
+            with self._environment(project) as environment:
+                steps.run(from_data.steps(environment, data, train))
         if own_repository and not steps.failed:
             steps.run([commit])
         if steps.failed:
@@ -128,7 +135,8 @@ and trained on it. The table stays out of git unless you say so.
         own_repository = not self.option("no-git") and steps.run([start])
         trusted = not install or agree(self, template)
         if install and trusted:
-            steps.run(first_run.environment_steps(project, train))
+            with self._environment(project) as environment:
+                steps.run(first_run.environment_steps(environment, train))
         if own_repository:
             steps.run([commit])
         go = self.way_to(project.root)
@@ -145,6 +153,10 @@ and trained on it. The table stays out of git unless you say so.
         )
         self._say("Next:", [*go, *following])
         return 0
+
+    def _environment(self, project: Project) -> Environment:
+        # --no-cache is Poetry's own option, of all its commands.
+        return Environment(project, not self.option("no-uv"), not self.option("no-cache"))
 
     def _say(self, title: str, commands: Iterable[str]) -> None:
         self.line("")

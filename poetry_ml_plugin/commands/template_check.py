@@ -17,6 +17,7 @@ from poetry_ml_plugin.host import venv
 from poetry_ml_plugin.project.names import Names
 from poetry_ml_plugin.project.pyproject import Project
 from poetry_ml_plugin.template import find, first_run, render, scaffold, update
+from poetry_ml_plugin.template.environment import Environment
 from poetry_ml_plugin.template.first_run import Step
 from poetry_ml_plugin.template.render import Template
 
@@ -49,13 +50,14 @@ replace with a new project's name:
             return 1
         os.environ["POETRY_VIRTUALENVS_IN_PROJECT"] = "true"  # to be gone with the folder
         steps = Steps(self.io)
-        steps.run(
-            [
-                Step("Render it", lambda tell: write(template, project)),
-                *first_run.environment_steps(project, train=True),
-                Step("Run its tests", lambda tell: first_run.run_tests(project, tell)),
-            ]
-        )
+        with Environment(project) as environment:
+            steps.run(
+                [
+                    Step("Render it", lambda tell: write(template, project)),
+                    *first_run.environment_steps(environment, train=True),
+                    Step("Run its tests", lambda tell: first_run.run_tests(project, tell)),
+                ]
+            )
         if not steps.failed:
             self.line(f"<info>{escape(self.argument('template'))} is a valid template.</info>")
         return steps.exit_code

@@ -16,7 +16,12 @@ CWD = Path(sys.prefix)
 
 def command(root: Path, *words: str) -> list[str]:
     """Build a command on the project in a folder, to be run in CWD. It takes no input."""
-    return [sys.executable, "-m", "poetry", "-C", str(root.resolve()), "--no-interaction", *words]
+    return [sys.executable, "-m", "poetry", *on(root, *words)]
+
+
+def on(root: Path, *words: str) -> list[str]:
+    """The words of a command on the project in a folder."""
+    return ["-C", str(root.resolve()), "--no-interaction", *words]
 
 
 def install(root: Path, group: str | None = None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +15,14 @@ from poetry.factory import Factory
 from poetry.utils.env import EnvManager
 from poetry.utils.env.python import Python
 
+from poetry_ml_plugin.host import staging
 from poetry_ml_plugin.host.platforms import execute as execute
 
 if TYPE_CHECKING:
     from poetry.utils.env import Env
 
 LOWEST_PYTHON = (3, 11)
+SEEDS = {"pip", "setuptools", "wheel"}  # what may be in a virtualenv from the start
 SERVER = "waitress"  # what every project needs to serve
 
 
@@ -49,6 +53,44 @@ def find(root: Path) -> Env | None:
     if not list(env.site_packages.distributions(name=name)):
         return None
     return env
+
+
+def create(root: Path) -> Env | None:
+    """Make the virtualenv that Poetry would install a project into, or find it.
+
+    None where there is to be none, or where none can be made: Poetry says why when it installs.
+    """
+    try:
+        poetry = Factory().create_poetry(root)
+        env = EnvManager(poetry).create_venv()
+    except Exception:  # noqa: BLE001  # whatever Poetry may raise about a project, or a machine
+        return None
+    return env if env.is_venv() and _creates(poetry.config) else None
+
+
+def is_empty(env: Env) -> bool:
+    """Tell whether there is nothing in a virtualenv but what it was made with."""
+    found = {item.metadata["Name"] for item in env.site_packages.distributions()}
+    return found <= SEEDS
+
+
+@contextmanager
+def filled_whole(env: Env) -> Iterator[Callable[[], None]]:
+    """Remove what was put into a virtualenv meanwhile, unless the function is called that is yielded."""
+    folders = {Path(env.purelib), Path(env.platlib)}
+    before = {path for folder in folders for path in folder.iterdir()}
+    kept: list[bool] = []
+    try:
+        yield lambda: kept.append(True)
+    finally:
+        for folder in folders if not kept else ():
+            for path in {*folder.iterdir()} - before:
+                staging.remove(path) if path.is_dir() else path.unlink()
+
+
+def groups(root: Path) -> frozenset[str]:
+    """List the groups of dependencies that a project has, without the optional ones."""
+    return frozenset(Factory().create_poetry(root).package.dependency_group_names())
 
 
 def folder_of(root: Path) -> Path | None:

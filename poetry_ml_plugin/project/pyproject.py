@@ -28,6 +28,7 @@ KEYS = (
     "strict",
     "not-secret",
     "keep",
+    "uv",
     "template-version",
     "template-source",
     "template",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import git, poetry, venv
+from poetry_ml_plugin.host import git, processes, venv
+from poetry_ml_plugin.host.processes import Tell as Tell
 from poetry_ml_plugin.project.pyproject import Project
+from poetry_ml_plugin.template.environment import Environment
 
-Tell = Callable[[str], None]
 MESSAGE = "Start the project"
 
 
@@ -27,22 +27,46 @@ class Step:
     title: str
     run: Callable[[Tell], str]
     resume: str = ""  # the command that does this step, and those after it, by hand
+    needed: Callable[[], bool] = lambda: True  # asked when its turn comes, and not before
 
 
-def environment_steps(project: Project, train: bool) -> list[Step]:
+def environment_steps(environment: Environment, train: bool) -> list[Step]:
     """Lock, install, train, predict: each needs the one before it."""
-    steps = [
-        Step(
-            "Lock the dependencies", lambda tell: _poetry(project, tell, "lock"), "poetry install"
-        ),
-        Step("Install them", lambda tell: _poetry(project, tell, "install"), "poetry install"),
-    ]
+    project = environment.project
+    steps = installation_steps(environment, train)
     if train:
         steps += [
             Step("Train the model", lambda tell: _train(project, tell), "poetry ml train"),
-            Step("Predict with it", lambda tell: _predict(project, tell), "poetry ml train"),
+            prediction_step(environment),
+            rest_step(environment),
         ]
     return steps
+
+
+def installation_steps(environment: Environment, train: bool) -> list[Step]:
+    """Lock and install: with the model to be trained next, or not."""
+    return [
+        Step("Lock the dependencies", environment.lock, "poetry install"),
+        Step("Install them", lambda tell: environment.install(tell, train), "poetry install"),
+    ]
+
+
+def prediction_step(environment: Environment) -> Step:
+    """Predict with the trained model, after which all is known that a training imports."""
+
+    def predict(tell: Tell) -> str:
+        said = _predict(environment.project, tell)
+        environment.remember()
+        return said
+
+    return Step("Predict with it", predict, "poetry ml train")
+
+
+def rest_step(environment: Environment) -> Step:
+    """Wait for what is not needed to train."""
+    return Step(
+        "Install the rest", environment.rest, "poetry install", lambda: environment.has_rest
+    )
 
 
 def repository_steps(project: Project, files: Collection[str]) -> tuple[Step, Step]:
@@ -93,19 +117,14 @@ def first_commit(project: Project, files: Collection[str] = ()) -> str:
     return ""
 
 
-def _poetry(project: Project, tell: Tell, *words: str) -> str:
-    _run(poetry.command(project.root, "--no-ansi", *words), poetry.CWD, tell)
-    return ""
-
-
 def _train(project: Project, tell: Tell) -> str:
-    _run(_verb(project, "train"), project.root, tell)
+    processes.run(_verb(project, "train"), project.root, tell)
     metrics = json.loads((project.artifacts_dir / "manifest.json").read_bytes())["run"]["metrics"]
     return ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if isinstance(v, float))
 
 
 def _predict(project: Project, tell: Tell) -> str:
-    said = _run(_verb(project, "predict", "--example"), project.root, tell)
+    said = processes.run(_verb(project, "predict", "--example"), project.root, tell)
     answers = said[said.index("[") :]  # a library may have had something to say before
     return json.dumps(json.loads("\n".join(answers))[0])
 
@@ -113,12 +132,14 @@ def _predict(project: Project, tell: Tell) -> str:
 def run_tests(project: Project, tell: Tell) -> str:
     """Run the project's own tests, and return pytest's last line."""
     python = _verb(project)[0]
-    return _run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project.root, tell)[-1]
+    return processes.run(
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project.root, tell
+    )[-1]
 
 
 def run_verb(project: Project, tell: Tell, *words: str) -> list[str]:
     """Run a verb of the project, and return the lines that it prints."""
-    return _run(_verb(project, *words), project.root, tell)
+    return processes.run(_verb(project, *words), project.root, tell)
 
 
 def _verb(project: Project, *words: str) -> list[str]:
@@ -126,29 +147,3 @@ def _verb(project: Project, *words: str) -> list[str]:
     if env is None:
         raise MLError(f'{project.root} is not installed. Run "poetry install" there.')
     return [str(env.python), "-m", project.package, *words]
-
-
-def _run(command: list[str], cwd: Path, tell: Tell) -> list[str]:
-    """Run a command, passing on each line that it prints. Raises MLError with its last lines if it fails."""
-    lines = []
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                if line.strip():
-                    lines.append(line.rstrip())
-                    tell(line.strip())
-        except KeyboardInterrupt:
-            process.terminate()  # only Ctrl-C reaches it by itself
-            raise
-    if process.returncode != 0:
-        raise MLError("\n".join(lines[-12:]) or f"{command[0]} ended with {process.returncode}")
-    return lines

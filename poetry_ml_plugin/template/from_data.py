@@ -19,6 +19,7 @@ from poetry_ml_plugin.host import platforms, poetry, staging
 from poetry_ml_plugin.project.edit import set_values
 from poetry_ml_plugin.project.pyproject import Project
 from poetry_ml_plugin.template import first_run, render
+from poetry_ml_plugin.template.environment import Environment
 from poetry_ml_plugin.template.first_run import Step, Tell
 from poetry_ml_plugin.template.render import File
 
@@ -164,11 +165,14 @@ def readme(text: str, data: Data) -> str:
     return re.sub(r"^## ", f"{PLACES}## ", text, count=1, flags=re.MULTILINE)
 
 
-def steps(project: Project, data: Data, train: bool) -> list[Step]:
+def steps(environment: Environment, data: Data, train: bool) -> list[Step]:
     """Lock, install, infer the schema, train, predict: each needs the one before it."""
-    lock, install, _, predict = first_run.environment_steps(project, train=True)
-    found = [lock, install, infer(project, data)]
-    return [*found, fit(project, data), predict] if train else found
+    project = environment.project
+    found = [*first_run.installation_steps(environment, train), infer(project, data)]
+    if train:
+        found += [fit(project, data), first_run.prediction_step(environment)]
+        found += [first_run.rest_step(environment)]
+    return found
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -21,6 +22,8 @@ class MLCommand(Command):
     def handle(self) -> int:
         venv.leave_own(self.folder)
         platforms.print_anything()
+        # Whoever set it for Poetry did not mean that a project should compile what it imports anew each time.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         try:
             return self.act()
         except MLError as error:

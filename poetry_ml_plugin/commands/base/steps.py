@@ -48,9 +48,11 @@ class Steps:
         After an interruption nothing is done any more.
         """
         for n, step in enumerate(steps):
+            if not step.needed():
+                continue
             if self.interrupted or not self._run(step):
                 if self.failed:
-                    left = [left.resume for left in steps[n:] if left.resume]
+                    left = [left.resume for left in steps[n:] if left.resume and left.needed()]
                     self.resume += [word for word in dict.fromkeys(left) if word not in self.resume]
                 return False
         return True
