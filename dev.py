@@ -92,10 +92,11 @@ def numbers(version: str) -> list[int]:
 
 def environment(home: Path) -> dict[str, str]:
     """Variables that keep Poetry to `home`, and that find packages where pip finds them."""
-    foreign = ("POETRY_", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+    foreign = ("POETRY_", "UV_", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
     env = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
     for name in ("CONFIG", "CACHE", "DATA"):
         env[f"POETRY_{name}_DIR"] = str(home / "poetry" / name.lower())
+    env["UV_CACHE_DIR"] = str(home / "uv")  # where the virtualenvs are: it links files
     commands = home / "venv" / BIN
     env["PATH"] = os.pathsep.join([str(commands), env.get("PATH", os.defpath)])
     # Not every index has the JSON release pages that Poetry reads by itself; all have the simple one.

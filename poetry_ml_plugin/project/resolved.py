@@ -21,6 +21,7 @@ from poetry_ml_plugin.project import pyproject
 from poetry_ml_plugin.project.pyproject import table
 
 LIFE = 24 * 60 * 60  # seconds
+LIFE_OF_IMPORTS = 30 * LIFE
 FOLDER = "poetry-ml/resolved"
 STANDARD = ("requires-python", "dependencies", "optional-dependencies")
 POETRY = ("dependencies", "group", "extras", "source", "dev-dependencies")
@@ -37,7 +38,7 @@ class Resolved:
         """Give a project the lock file, and return its age in seconds; None if there is none that is young."""
         try:
             age = self.now() - self.lock.stat().st_mtime
-            if not 0 <= age < LIFE or not self._is_of(root):
+            if not 0 <= age < LIFE or not self.locker(root).is_fresh():
                 return None
             platforms.write_whole(root / "poetry.lock", self.lock.read_bytes())
         except (OSError, ValueError):
@@ -74,12 +75,14 @@ class Resolved:
     def _imports(self) -> Path:
         return self.lock.with_suffix(".txt")
 
-    def _is_of(self, root: Path) -> bool:
-        return Locker(self.lock, dict(pyproject.describe(root).data)).is_fresh()
+    def locker(self, root: Path) -> Locker:
+        """Poetry's reader of the lock file, as that of a project."""
+        return Locker(self.lock, dict(pyproject.describe(root).data))
 
     def _forget_the_old(self) -> None:
-        for path in self.lock.parent.glob("*.lock"):
-            if not 0 <= self.now() - path.stat().st_mtime < LIFE:
+        for path in self.lock.parent.iterdir():
+            life = LIFE if path.suffix == ".lock" else LIFE_OF_IMPORTS
+            if not 0 <= self.now() - path.stat().st_mtime < life:
                 path.unlink(missing_ok=True)
 
 
@@ -90,7 +93,9 @@ def place(root: Path) -> Resolved:
         (source.name, getattr(source, "url", ""), poetry.pool.get_priority(source.name).name)
         for source in poetry.pool.all_repositories
     ]
-    asked = [__version__, poetry.config.get("solver"), sources, _wishes(root)]
+    # Asked for one by one, so that the environment has its say.
+    solver = {key: poetry.config.get(f"solver.{key}") for key in poetry.config.get("solver", {})}
+    asked = [__version__, solver, sources, _wishes(root)]
     key = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
     cache = Path(poetry.config.get("cache-dir")).expanduser()
     return Resolved(cache / FOLDER / f"{key[:32]}.lock")
