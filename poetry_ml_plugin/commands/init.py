@@ -8,7 +8,7 @@ from collections import Counter
 
 from cleo.helpers import option
 
-from poetry_ml_plugin.adopt import inspect, plan
+from poetry_ml_plugin.adopt import inspect, metadata, plan
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.adopt.plan import Plan
 from poetry_ml_plugin.commands.base import own_data
@@ -82,7 +82,8 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
             if self.io.input.has_parameter_option(["--no-interaction", "-n"]):
                 return project
             names = ", ".join(project.computed)
-            self.write(f"setup.py computes {escape(names)}. Run it to read that? (yes/no) [no] ")
+            files = metadata.sources(project.root)
+            self.write(f"{files} computes {escape(names)}. Run it to read that? (yes/no) [no] ")
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):
                 return project
         try:
