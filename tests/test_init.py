@@ -380,7 +380,7 @@ def test_whisks_dependencies_come_along_in_their_groups(whisk: Path) -> None:
     } <= main.keys()
     dev: dict[str, Any] = {d.name: d for d in package.dependency_group("dev").dependencies}
     theirs = {"dvc", "ipykernel", "jupyter", "pytest", "pytest-runner", "tox"}
-    assert dev.keys() == {*theirs, "watchfiles"}
+    assert dev.keys() == theirs
     assert set(dev["dvc"].extras) == {"s3"}
     assert not main.keys() & dev.keys()
     assert package.entry_points["console-scripts"] == {
@@ -405,7 +405,10 @@ def test_whisks_model_is_served_unchanged(whisk: Path, churn: Churn, tmp_path: P
     with service([*verb, "serve", "--port", "0"], whisk, env) as running:
         assert running.get("/health/ready") == {"status": "ready"}
         answer = running.post("/predict", b'{"data": [[1, 2], [3]]}')
-        assert answer == (200, {"predictions": [2, 1]})
+        assert answer == (200, [2, 1])
+        assert running.post("/invocations", b"[[1, 2], [3]]") == (200, [2, 1])
+        document = running.get("/openapi.json")
+        assert "predictions" not in json.dumps(document["components"]["schemas"])
         assert running.stop() == 0
     for word in ("train", "evaluate"):
         said = run(*verb, word, cwd=whisk, env=env, code=1).stderr
@@ -529,7 +532,7 @@ def test_what_is_installed_only_when_asked_for_is_added_where_it_is_needed(tmp_p
     assert toml.optional_groups == {"train", "quality", "notebook"}
     assert toml.groups["train"] == {"pandas"}
     assert toml.groups["ml-train"] == {"pandas", "scikit-learn", "skl2onnx", "skops"}
-    assert toml.groups["dev"] == {"pytest", "watchfiles"}
+    assert toml.groups["dev"] == {"pytest"}
     found = requirements.by_group(toml)
     (pandas,) = [d for d in found["ml-train"] if d.name == "pandas"]
     (test,) = [d for d in found["dev"] if d.name == "pytest"]

@@ -20,8 +20,9 @@ from poetry_ml_plugin.template import render
 BUILD_SYSTEM = {"requires": ["poetry-core (>=2.1,<3)"], "build-backend": "poetry.core.masonry.api"}
 # What an existing model has no need of: the sample's libraries could contradict its own.
 SAMPLE_DEPENDENCIES = {"numpy", "onnxruntime"}
-SAMPLE_GROUPS = {"train", "boost"}
-SAMPLE_TOOLS = {"ruff"}  # an existing project has tools of its own choice
+SAMPLE_GROUPS = {"train", "boost", "dev"}
+# An existing project has tools of its own choice; `serve --reload` says what it needs when it is used.
+SAMPLE_TOOLS = {"ruff", "watchfiles"}
 
 
 def wish(

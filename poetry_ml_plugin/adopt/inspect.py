@@ -101,6 +101,13 @@ def model_of(root: Path) -> str | None:
     return None
 
 
+def is_whisk(root: Path) -> bool:
+    """Tell whether whisk made the project in a folder, and so its service, too."""
+    imports = re.compile(rb"^\s*(?:import|from) whisk\b", re.MULTILINE)
+    app = root / "app" / "main.py"
+    return (root / ".whisk").exists() or (app.is_file() and bool(imports.search(app.read_bytes())))
+
+
 def _is_older(root: Path) -> bool:
     names = ("setup.py", "requirements.txt", ".whisk")
     return any((root / name).exists() for name in names) or setup_cfg.describes(root / "setup.cfg")

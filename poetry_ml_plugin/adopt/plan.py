@@ -246,8 +246,9 @@ def _files(
     if model:
         content = record.manifest(project.root, model)
         yield PurePosixPath("src", own.package, "artifacts", "manifest.json"), File(content)
-        template = Template(render.read(render.template_dir("adopted")), render.TEMPLATE)
-        yield from render.rename(template, own, {"existing_model": model}).items()
+        for name in ("adopted", "whisk") if inspect.is_whisk(project.root) else ("adopted",):
+            template = Template(render.read(render.template_dir(name)), render.TEMPLATE)
+            yield from render.rename(template, own, {"existing_model": model}).items()
 
 
 def _notes(
@@ -255,6 +256,8 @@ def _notes(
 ) -> Iterator[str]:
     if model:
         yield f"{model} already has a model, which is served unchanged."
+        if inspect.is_whisk(project.root):
+            yield "POST /predict answers with the predictions alone, as whisk's service did."
         yield _recorded(record.find(project.root, model), model)
     if hidden := git.ignored(project.root, map(str, added)):
         yield f"git ignores {', '.join(hidden)}: to commit any of them, use git add --force."
