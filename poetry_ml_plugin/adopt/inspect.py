@@ -29,6 +29,7 @@ class Existing:
     toml: PyProject = field(default_factory=PyProject)  # the same, read
     setup: Mapping[str, Any] = field(default_factory=dict)  # what setup.py and setup.cfg say
     computed: tuple[str, ...] = ()  # what it says too, and only running it would tell
+    loose: bool = False  # whether what is pinned in it is to be brought over as a lower bound
 
     @property
     def name(self) -> str:
@@ -76,6 +77,16 @@ def find(start: Path) -> Existing:
         f"No project found in {start}: no pyproject.toml with [project] or [tool.poetry], no setup.py "
         f"or setup.cfg, and no requirements.txt. {_instead(start)}"
     )
+
+
+def loosened(project: Existing) -> Existing:
+    """Have pins brought over as lower bounds. Raises MLError where none are brought over."""
+    if project.toml.is_described:
+        raise MLError(
+            f"{project.root / PYPROJECT} keeps its dependencies as they are. --loosen is for those that "
+            "come over from setup.py, setup.cfg or requirements.txt."
+        )
+    return replace(project, loose=True)
 
 
 def asked(project: Existing) -> Existing:

@@ -15,7 +15,7 @@ from poetry.factory import Factory
 from poetry_ml_plugin.adopt import declare, inspect, metadata, modules, other_tools, record
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import git, platforms, staging
+from poetry_ml_plugin.host import git, index, platforms, staging
 from poetry_ml_plugin.project import edit, names, pyproject
 from poetry_ml_plugin.project.names import Names
 from poetry_ml_plugin.project.pyproject import Project
@@ -42,6 +42,7 @@ class Plan:
     model: str | None  # the package whose model it is, unless the sample's
     kept: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    pins: tuple[tuple[str, str], ...] = ()  # names and versions of what came over as it was pinned
 
     @property
     def is_empty(self) -> bool:
@@ -101,6 +102,7 @@ def plan(
         model,
         kept,
         tuple(_notes(project, own, model, added)),
+        tuple((d.name, d.pin) for d in declare.brought(project) if d.pin and not d.url),
     )
 
 
@@ -150,6 +152,26 @@ def take_back(todo: Plan, lock: bytes | None) -> None:
                 (todo.root / name).unlink(missing_ok=True)
             else:
                 platforms.write_whole(todo.root / name, content)
+
+
+def doubtful(todo: Plan) -> Iterator[str]:
+    """Ask the project's package index which pins nothing can be installed of. It may not answer."""
+    toml = pyproject.parse(todo.after)
+    minors = [
+        minor
+        for minor in range(_minor(pyproject.LOWEST), _minor(pyproject.NEWEST) + 1)
+        if toml.pythons.allows_any(parse_constraint(f"~3.{minor}"))
+    ]
+    if todo.pins and (found := index.without_wheels(todo.root, todo.after, todo.pins, minors)):
+        yield (
+            f"No Python from 3.{minors[0]} to 3.{minors[-1]} has a wheel of: "
+            + ", ".join(f"{name} {version}" for name, version in found)
+        )
+        yield "To ask for the pinned versions or later ones, run: poetry ml init --loosen"
+
+
+def _minor(version: str) -> int:
+    return int(version.partition(".")[2])
 
 
 def diff(todo: Plan) -> Iterator[str]:
@@ -261,6 +283,9 @@ def _notes(
         yield _recorded(record.find(project.root, model), model)
     if hidden := git.ignored(project.root, map(str, added)):
         yield f"git ignores {', '.join(hidden)}: to commit any of them, use git add --force."
+    if project.loose and (pins := declare.pins(project)):
+        changes = ", ".join(f"{d.name} {d.versions} to {d.loosened().versions}" for d in pins)
+        yield f"Loosened: {changes}."
     yield from declare.doubts(project, model)
     if not project.toml.is_package:
         yield f"package-mode is off: run the package with PYTHONPATH=src python -m {own.package}"

@@ -29,6 +29,7 @@ class Init(MLCommand):
         option("package", None, "The name of the package to add.", flag=False),
         *own_data.options(),
         option("yes", "y", "Do not ask, and run a setup.py that computes what it says."),
+        option("loosen", None, "Bring pinned versions over as lower bounds, and list them."),
         option("dry-run", None, "Print the plan as a diff, and change nothing."),
         option("no-install", None, "Do not lock, install or train."),
         option("no-train", None, "Do not train the sample model."),
@@ -50,7 +51,8 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
             return ended.exit_code
 
     def _add(self) -> int:
-        project = self._complete(inspect.find(self.folder))
+        found = inspect.find(self.folder)
+        project = self._complete(inspect.loosened(found) if self.option("loosen") else found)
         data = own_data.given(self)
         todo = plan.plan(project, venv.preferred_python(), self.option("package"), data)
         if todo.is_empty:
@@ -122,7 +124,7 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
         self.line("")
         if todo.kept:
             self.line(f"Kept unchanged: {escape(', '.join(todo.kept))}")
-        for note in todo.notes:
+        for note in (*todo.notes, *plan.doubtful(todo)):
             self.line(escape(note))
 
     def _apply(self, todo: Plan) -> int:
