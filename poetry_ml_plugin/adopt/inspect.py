@@ -129,5 +129,7 @@ def _instead(start: Path) -> str:
     if (start / "Pipfile").is_file():
         return "Run, then run this again: pipenv requirements > requirements.txt"
     if (start / "environment.yml").is_file():
-        return "Write what environment.yml needs from PyPI into requirements.txt, then run this again."
+        return (
+            "Write what environment.yml needs from PyPI into requirements.txt, then run this again."
+        )
     return "Create one with: poetry ml new NAME"

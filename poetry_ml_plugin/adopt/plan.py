@@ -204,7 +204,7 @@ def _check(project: Existing) -> None:
 
 def _check_valid(path: Path, after: bytes) -> None:
     """Raise MLError for what Poetry would refuse, which was there before."""
-    errors = Factory.validate(pyproject.parse(after).data)["errors"]
+    errors = Factory.validate(dict(pyproject.parse(after).data))["errors"]
     if errors:
         raise MLError(
             f"{path} is not valid for Poetry: {' '.join(errors)} Correct that, then run this again."
@@ -268,8 +268,8 @@ def _files(
     if model:
         content = record.manifest(project.root, model)
         yield PurePosixPath("src", own.package, "artifacts", "manifest.json"), File(content)
-        for name in ("adopted", "whisk") if inspect.is_whisk(project.root) else ("adopted",):
-            template = Template(render.read(render.template_dir(name)), render.TEMPLATE)
+        for kind in ("adopted", "whisk") if inspect.is_whisk(project.root) else ("adopted",):
+            template = Template(render.read(render.template_dir(kind)), render.TEMPLATE)
             yield from render.rename(template, own, {"existing_model": model}).items()
 
 

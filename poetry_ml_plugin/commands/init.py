@@ -11,7 +11,7 @@ from cleo.helpers import option
 from poetry_ml_plugin.adopt import inspect, metadata, plan
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.adopt.plan import Plan
-from poetry_ml_plugin.commands.base import own_data
+from poetry_ml_plugin.commands.base import own_data, own_venv
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.commands.base.steps import Steps
 from poetry_ml_plugin.errors import MLError
@@ -28,6 +28,7 @@ class Init(MLCommand):
     options = [  # noqa: RUF012
         option("package", None, "The name of the package to add.", flag=False),
         *own_data.options(),
+        *own_venv.options(),
         option("yes", "y", "Do not ask, and run a setup.py that computes what it says."),
         option("loosen", None, "Bring pinned versions over as lower bounds, and list them."),
         option("dry-run", None, "Print the plan as a diff, and change nothing."),
@@ -65,16 +66,22 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
                 self.write(escape(line))
             return 0
         self._show(todo)
-        if not self._agreed():
-            self.line("Nothing was changed.")
-            return 1
-        if data:
-            return self._learn(todo, data)
         if todo.renews:
-            plan.apply(todo)
-            self.line(f"Recorded the artifacts of {escape(str(todo.model))} in the manifest.")
-            return 0
-        return self._apply(todo)
+            return self._renew(todo) if self._agreed() else self._left()
+        environment, self._away = own_venv.chosen(self, todo.root)
+        if not self._agreed():
+            return self._left()
+        with environment:
+            return self._learn(todo, data) if data else self._apply(todo)
+
+    def _left(self) -> int:
+        self.line("Nothing was changed.")
+        return 1
+
+    def _renew(self, todo: Plan) -> int:
+        plan.apply(todo)
+        self.line(f"Recorded the artifacts of {escape(str(todo.model))} in the manifest.")
+        return 0
 
     def _complete(self, project: Existing) -> Existing:
         """Ask the build back end for what setup.py computes, if the user agrees to run that."""
@@ -181,5 +188,5 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
     def _say(self, title: str, todo: Plan, commands: list[str]) -> None:
         self.line("")
         self.line(title)
-        for command in [*self.way_to(todo.root), *commands]:
+        for command in [*self._away, *self.way_to(todo.root), *commands]:
             self.line(f"  <c1>{escape(command)}</c1>")

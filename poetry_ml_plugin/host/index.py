@@ -38,7 +38,7 @@ def without_wheels(
                 links = _links(pool, name, version)  # none, where an index has no such answers
                 if links and not any(_has_wheel(link, minors) for link in links):
                     found.append((name, version))
-        except Exception:  # noqa: BLE001, S110  # no network, no access: locking says it better
+        except Exception:  # noqa: BLE001  # no network, no access: locking says it better
             pass
 
     # A daemon: nobody waits for an index that does not answer, at the end of the process either.
