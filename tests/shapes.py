@@ -223,7 +223,7 @@ dev = [
 
 [tool.pytest.ini_options]
 addopts = '''
-  -ra  # not a comment
+  -ra -W "ignore:# not a comment"
 '''
 
 [build-system]

@@ -106,7 +106,7 @@ def test_a_setup_py_wins_over_a_setup_cfg(tmp_path: Path) -> None:
 def test_a_setup_cfg_that_only_configures_tools_is_no_project(tmp_path: Path) -> None:
     with pytest.raises(MLError, match="No project found"):
         planned(tmp_path, {"setup.cfg": "[flake8]\nmax-line-length = 100\n"})
-    with pytest.raises(MLError, match="setup.cfg cannot be read"):
+    with pytest.raises(MLError, match=r"setup\.cfg cannot be read"):
         planned(tmp_path, {"setup.cfg": "[metadata]\nname = x\nname = y\n"})
 
 
