@@ -8,12 +8,12 @@ from collections import Counter
 
 from cleo.helpers import option
 
-from poetry_ml_plugin.adopt import inspect, plan
+from poetry_ml_plugin.adopt import inspect, metadata, plan
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.adopt.plan import Plan
 from poetry_ml_plugin.audit import signature
 from poetry_ml_plugin.audit.problems import listing
-from poetry_ml_plugin.commands.base import own_data
+from poetry_ml_plugin.commands.base import own_data, own_venv
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.commands.base.steps import Steps
 from poetry_ml_plugin.errors import MLError
@@ -30,7 +30,9 @@ class Init(MLCommand):
     options = [  # noqa: RUF012
         option("package", None, "The name of the package to add.", flag=False),
         *own_data.options(),
+        *own_venv.options(),
         option("yes", "y", "Do not ask, and run a setup.py that computes what it says."),
+        option("loosen", None, "Bring pinned versions over as lower bounds, and list them."),
         option("dry-run", None, "Print the plan as a diff, and change nothing."),
         option("no-install", None, "Do not lock, install or train."),
         option("no-train", None, "Do not train the sample model."),
@@ -52,7 +54,8 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
             return ended.exit_code
 
     def _add(self) -> int:
-        project = self._complete(inspect.find(self.folder))
+        found = inspect.find(self.folder)
+        project = self._complete(inspect.loosened(found) if self.option("loosen") else found)
         data = own_data.given(self)
         todo = plan.plan(project, venv.preferred_python(), self.option("package"), data)
         if todo.is_empty:
@@ -67,16 +70,22 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
                 self.write(escape(line))
             return 0
         self._show(todo)
-        if not self._agreed():
-            self.line("Nothing was changed.")
-            return 1
-        if data:
-            return self._learn(todo, data)
         if todo.renews:
-            plan.apply(todo)
-            self.line(f"Recorded the artifacts of {escape(str(todo.model))} in the manifest.")
-            return 0
-        return self._apply(todo)
+            return self._renew(todo) if self._agreed() else self._left()
+        environment, self._away = own_venv.chosen(self, todo.root)
+        if not self._agreed():
+            return self._left()
+        with environment:
+            return self._learn(todo, data) if data else self._apply(todo)
+
+    def _left(self) -> int:
+        self.line("Nothing was changed.")
+        return 1
+
+    def _renew(self, todo: Plan) -> int:
+        plan.apply(todo)
+        self.line(f"Recorded the artifacts of {escape(str(todo.model))} in the manifest.")
+        return 0
 
     def _refuse_unservable(self, todo: Plan) -> None:
         """Raise MLError where the source of the model's `predict` says that it cannot be served."""
@@ -94,7 +103,8 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
             if self.io.input.has_parameter_option(["--no-interaction", "-n"]):
                 return project
             names = ", ".join(project.computed)
-            self.write(f"setup.py computes {escape(names)}. Run it to read that? (yes/no) [no] ")
+            files = metadata.sources(project.root)
+            self.write(f"{files} computes {escape(names)}. Run it to read that? (yes/no) [no] ")
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):
                 return project
         try:
@@ -133,7 +143,7 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
         self.line("")
         if todo.kept:
             self.line(f"Kept unchanged: {escape(', '.join(todo.kept))}")
-        for note in todo.notes:
+        for note in (*todo.notes, *plan.doubtful(todo)):
             self.line(escape(note))
 
     def _apply(self, todo: Plan) -> int:
@@ -190,5 +200,5 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
     def _say(self, title: str, todo: Plan, commands: list[str]) -> None:
         self.line("")
         self.line(title)
-        for command in [*self.way_to(todo.root), *commands]:
+        for command in [*self._away, *self.way_to(todo.root), *commands]:
             self.line(f"  <c1>{escape(command)}</c1>")

@@ -102,6 +102,8 @@ def there(ask: Ask, base: str, key: str = "") -> SmokeTest:
     if not answer.ok:
         return SmokeTest(failure=f"it answers {answer.status_code}")
     said = _json(answer)
+    if isinstance(said, list):  # of a model whose answers go out bare
+        return SmokeTest(said)
     if not (isinstance(said, dict) and "predictions" in said):
         return SmokeTest(failure="its answer is not a prediction")
     return SmokeTest(said["predictions"])

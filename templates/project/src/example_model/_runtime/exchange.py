@@ -24,11 +24,12 @@ ALONE_IN = "input"  # the column of rows that are single values
 
 
 def from_request(schema: Schema, body: bytes, absent: Collection[str] = ()) -> tuple[Any, Render]:
-    """Rows as {"data": rows}, predictions as {"predictions": predictions}."""
+    """Rows as {"data": rows}, predictions as {"predictions": predictions}, or bare if the model says so."""
     rows = schema.decode_request(body)
 
     def render(answers: Any) -> bytes:
-        return b'{"predictions":' + schema.encode_answers(rows, answers) + b"}"
+        found = schema.encode_answers(rows, answers)
+        return found if schema.bare else b'{"predictions":' + found + b"}"
 
     return rows, render
 
