@@ -31,7 +31,7 @@ from poetry.console.application import Application
 from serving import until
 
 from poetry_ml_plugin.deploy import memory
-from poetry_ml_plugin.deploy.heroku import bundle, preflight, smoke_test, symptoms, tarball
+from poetry_ml_plugin.deploy.heroku import bundle, preflight, slug, smoke_test, symptoms, tarball
 from poetry_ml_plugin.deploy.heroku.api import HerokuAPI, HerokuError
 from poetry_ml_plugin.deploy.heroku.app import App
 from poetry_ml_plugin.deploy.heroku.deployment import (
@@ -46,6 +46,7 @@ from poetry_ml_plugin.deploy.heroku.logs import Log
 from poetry_ml_plugin.deploy.heroku.unproved import Unproved
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.lock import Package
 from poetry_ml_plugin.project.pyproject import Project
 
 SECRET = "s3cret-value-that-nobody-prints"
@@ -966,6 +967,26 @@ def test_an_upload_host_that_is_not_there_is_named_without_its_signature(
         fake.outside = outside
     assert "http://127.0.0.1:1 cannot be reached (the upload)" in str(error.value)
     assert not any(blob in str(error.value) for blob in fake.blobs)
+
+
+def locked(name: str, version: str) -> Package:
+    return Package(name, version, True, False, (), {}, "")
+
+
+def test_the_slug_is_estimated_from_the_lock_and_not_from_this_machine() -> None:
+    cuda = [
+        locked("torch", "2.9.1"),
+        locked("nvidia-cublas-cu12", "12.8.4.1"),
+        locked("nvidia-cudnn-cu12", "9.10.2.21"),
+        locked("nvidia-nccl-cu12", "2.27.5"),
+    ]
+    sizes = slug.sizes(cuda, None)
+    assert sum(sizes.values()) > 2e9
+    assert slug.for_gpus(sizes)
+    on_cpu = [locked("torch", "2.9.1"), locked("torch", "2.9.1+cpu")]  # of a Mac, and of Linux
+    sizes = slug.sizes(on_cpu, None)
+    assert 0 < sum(sizes.values()) < 500e6
+    assert not slug.for_gpus(sizes)
 
 
 def test_nobody_is_advised_to_add_a_credential_file_to_git(fake: FakeHeroku, mine: Path) -> None:
