@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -108,7 +109,7 @@ def test_secrets_reach_the_pods_of_every_flavour_and_service_links_none(small: P
         assert container["envFrom"] == [{"secretRef": {"name": "churn", "optional": True}}]
 
 
-def pod_of(manifest: dict[str, object]) -> dict[str, object] | None:
+def pod_of(manifest: dict[str, Any]) -> dict[str, Any] | None:
     """Find what has containers in it."""
     for value in manifest.values():
         if isinstance(value, dict):

@@ -30,8 +30,8 @@ from fake_heroku import KEY, FakeHeroku, Fault, fake_heroku
 from poetry.console.application import Application
 from serving import until
 
-from poetry_ml_plugin.deploy import memory
-from poetry_ml_plugin.deploy.heroku import bundle, preflight, slug, smoke_test, symptoms, tarball
+from poetry_ml_plugin.deploy import memory, smoke_test
+from poetry_ml_plugin.deploy.heroku import bundle, preflight, slug, symptoms, tarball
 from poetry_ml_plugin.deploy.heroku.api import HerokuAPI, HerokuError
 from poetry_ml_plugin.deploy.heroku.app import App
 from poetry_ml_plugin.deploy.heroku.deployment import (
@@ -140,7 +140,8 @@ def deploy(fake: FakeHeroku, root: Path, paper: Paper | None = None, **options: 
     api, clock = an_api(fake), Time()
     with (root.parent / "bundle.tgz").open("w+b") as file:
         ready = preflight.prepare(found, options.get("size", ""), file)
-        source = Source(file, ready.packed, ready.description, ready.smoke_test.prediction)
+        tried = ready.smoke_test
+        source = Source(file, ready.packed, ready.description, tried.prediction, tried.rows)
         asked = DeployOptions(**{"app": "churn-test", **options})
         notes = notebook(root)
         deployment = Deployment(
@@ -518,7 +519,7 @@ def test_a_service_that_predicts_otherwise_is_not_left_to_serve(
             {**ready.smoke_test.prediction[0], "species": "Emu"},
             *ready.smoke_test.prediction[1:],
         ]
-        source = Source(file, ready.packed, "", wrong)
+        source = Source(file, ready.packed, "", wrong, ready.smoke_test.rows)
         clock = Time()
         options = DeployOptions("churn-test")
         notes = notebook(mine)

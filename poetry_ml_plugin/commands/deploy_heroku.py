@@ -91,6 +91,7 @@ serves on.
                 ready.packed,
                 ready.description,
                 ready.smoke_test.prediction,
+                ready.smoke_test.rows,
                 _service_key(project.package.upper(), options.env),
             )
             deployment = Deployment(self.api(), steps, options, source, self.unproved)

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
-from poetry_ml_plugin.deploy.heroku import smoke_test
+from poetry_ml_plugin.deploy import smoke_test
 from poetry_ml_plugin.deploy.heroku.api import HerokuAPI, HerokuError
 from poetry_ml_plugin.deploy.heroku.app import CLI, JSON, NAME, App
 from poetry_ml_plugin.deploy.heroku.ending import (
@@ -24,10 +24,10 @@ from poetry_ml_plugin.deploy.heroku.ending import (
     told,
 )
 from poetry_ml_plugin.deploy.heroku.logs import Log, since
-from poetry_ml_plugin.deploy.heroku.smoke_test import SmokeTest
 from poetry_ml_plugin.deploy.heroku.symptoms import explain
 from poetry_ml_plugin.deploy.heroku.tarball import Packed
 from poetry_ml_plugin.deploy.heroku.unproved import Unproved
+from poetry_ml_plugin.deploy.smoke_test import SmokeTest
 from poetry_ml_plugin.errors import MLError
 
 # How long to wait, in seconds.
@@ -70,12 +70,13 @@ class DeployOptions:
 
 @dataclass(frozen=True)
 class Source:
-    """What is sent: a tarball, its description, and the local model's prediction of its examples."""
+    """What is sent: a tarball, its description, and what the local model predicts."""
 
     file: BinaryIO
     packed: Packed
     description: str
     prediction: Any = None
+    rows: list[Any] = field(default_factory=list)  # which it predicted; empty: the model's examples
     key: str = ""  # that the service itself asks its callers for
 
 
@@ -308,7 +309,7 @@ class Deployment:
         raise DeployError(f"{what}: {told(current)}.", NOT_CHECKED)
 
     def _compare(self, app: App, release: JSON, url: str) -> None:
-        """Ask the service for the model's examples, and hold the answer against the one from here."""
+        """Ask the service to predict, and hold the answer against the one from here."""
         expected = self._source.prediction
         with self._screen.step("Predict") as done:
             answer = self._answer(app, release, url)
@@ -330,7 +331,7 @@ class Deployment:
             self._current(app, release)
         else:
             raise self._ill(app, release, "The service is not ready")
-        answer = smoke_test.there(self._api.visit, base, self._source.key)
+        answer = smoke_test.there(self._api.visit, base, self._source.key, self._source.rows)
         self._current(app, release)  # else it was somebody else's that answered
         if answer.failure:
             raise self._ill(app, release, f"The service does not predict: {answer.failure}")

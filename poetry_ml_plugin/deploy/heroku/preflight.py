@@ -13,11 +13,11 @@ from packaging.utils import canonicalize_name
 from poetry_ml_plugin.audit import code, leaks
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem, listing
-from poetry_ml_plugin.deploy import TARGETS, pythons, readiness
-from poetry_ml_plugin.deploy.heroku import bundle, slug, smoke_test
+from poetry_ml_plugin.deploy import TARGETS, pythons, readiness, smoke_test
+from poetry_ml_plugin.deploy.heroku import bundle, slug
 from poetry_ml_plugin.deploy.heroku.bundle import Bundle
-from poetry_ml_plugin.deploy.heroku.smoke_test import SmokeTest
 from poetry_ml_plugin.deploy.heroku.tarball import Packed, pack
+from poetry_ml_plugin.deploy.smoke_test import SmokeTest
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, venv
 from poetry_ml_plugin.project import pyproject
