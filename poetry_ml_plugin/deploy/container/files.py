@@ -122,6 +122,8 @@ def _phrases(values: Values) -> tuple[str, ...]:
         f'maxScale: "{values.max_replicas}"',
         f"cpu: {values.cpu}",
         f"memory: {values.memory}",
+        f"mem_limit: {values.mebibytes}m",
+        f"stop_grace_period: {values.grace}s",
         f'memory = "{values.mebibytes}mb"',
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from poetry_ml_plugin.deploy.container.files import Files, render
@@ -12,11 +13,19 @@ from poetry_ml_plugin.errors import MLError
 SAGEMAKER = "sagemaker.yaml"  # CloudFormation; the image is a parameter, which must come from ECR
 RENDER = "render.yaml"  # a blueprint, which builds the Dockerfile from the repository
 FLY = "fly.toml"
+MONITORING = (
+    "monitoring/prometheus.yml",
+    "monitoring/grafana/datasources/prometheus.yaml",
+    "monitoring/grafana/dashboards/provider.yaml",
+    "monitoring/grafana/dashboards/service.json",
+)
+COMPOSE = ("compose.yaml", *MONITORING)
+LAMBDA = ("lambda/Dockerfile", "lambda/handler.py", "lambda/template.yaml")
 
 
-def plan(file: str, values: Values) -> Files:
-    """Render a platform's file for a project."""
-    return {file: render(file, values)}
+def plan(names: str | Iterable[str], values: Values) -> Files:
+    """Render a platform's files for a project."""
+    return {name: render(name, values) for name in ([names] if isinstance(names, str) else names)}
 
 
 def blueprint(top: Path, values: Values, below: str) -> Files:
