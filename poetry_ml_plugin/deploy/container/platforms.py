@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from poetry_ml_plugin.deploy.container.files import Files, render
-from poetry_ml_plugin.deploy.container.values import Values
+from poetry_ml_plugin.deploy.container.values import TEMPLATE, Values
 from poetry_ml_plugin.errors import MLError
 
 SAGEMAKER = "sagemaker.yaml"  # CloudFormation; the image is a parameter, which must come from ECR
@@ -25,7 +25,9 @@ LAMBDA = ("lambda/Dockerfile", "lambda/handler.py", "lambda/template.yaml")
 
 def plan(names: str | Iterable[str], values: Values) -> Files:
     """Render a platform's files for a project."""
-    return {name: render(name, values) for name in ([names] if isinstance(names, str) else names)}
+    python = {f"python:{TEMPLATE.python}-slim": f"python:{values.python}-slim"}
+    wanted = [names] if isinstance(names, str) else names
+    return {name: render(name, values, **python) for name in wanted}
 
 
 def blueprint(top: Path, values: Values, below: str) -> Files:
