@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -511,3 +512,51 @@ def test_without_a_network_nothing_begins(stage: Stage) -> None:
             done = command(stage.fake, "no-network", cwd=stage.root, code=1)
     assert "cannot be reached" in done.stderr
     assert "no-network" not in stage.fake.apps
+
+
+# Credentials
+
+CANARIES = {way: f"canary-{way}-6c1f" for way in ("key", "value", "environment", "file", "service")}
+
+
+def plant(root: Path, patch: pytest.MonkeyPatch) -> list[str]:
+    """Put a credential into every way in, and return the words of the command that takes them."""
+    patch.setenv("HEROKU_API_KEY", KEY)
+    patch.setenv("TOKEN", CANARIES["environment"])
+    (root / ".env").write_text(f"TOKEN={CANARIES['file']}\n")
+    return [
+        "--env",
+        f"OTHER={CANARIES['value']}",
+        "--env",
+        "TOKEN",
+        "--env",
+        f"CHURN_SERVE_API_KEYS={CANARIES['service']}",
+    ]
+
+
+@pytest.mark.parametrize("ending", ["well", "badly", "refused", "without a network"])
+def test_credentials_from_every_way_in_are_found_nowhere(stage: Stage, ending: str) -> None:
+    fake, app = stage.fake, f"canaries-{ending.replace(' ', '-')}"
+    stage.write(app, "crashes" if ending == "badly" else "good")
+    with pytest.MonkeyPatch.context() as patch, lines(fake) as cut:
+        words = plant(stage.root, patch)
+        patch.setenv("HEROKU_HOST", fake.api)
+        if ending == "refused":
+            patch.setenv("HEROKU_API_KEY", CANARIES["key"])
+        if ending == "without a network":
+            cut()
+        done = subprocess.run(
+            [sys.executable, "-m", "poetry", "-vvv", "ml", "deploy", "heroku", app, *words],
+            cwd=stage.root,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+    (stage.root / ".env").unlink()
+    assert done.returncode == {"well": 0, "badly": 4}.get(ending, 1), done.stderr
+    written = [done.stdout, done.stderr]
+    written += [path.read_bytes() for path in stage.root.rglob("*") if path.is_file()]
+    written += [path.read_bytes() for path in (stage.root.parent / "poetry").rglob("*.json")]
+    written += [gzip.decompress(path.read_bytes()) for path in fake.uploads()]
+    for canary in (KEY, *CANARIES.values()):
+        assert not any(canary.encode() in content for content in written), canary
