@@ -92,6 +92,7 @@ def everything(found: Project, read: values.Values) -> files.Files:
     """All files of all targets."""
     planned = {**docker.plan(found, read, nobody), **platforms.plan(platforms.SAGEMAKER, read)}
     planned |= {**platforms.plan(platforms.RENDER, read), **platforms.plan(platforms.FLY, read)}
+    planned |= {**platforms.plan(platforms.COMPOSE, read), **platforms.plan(platforms.LAMBDA, read)}
     for flavour in FLAVOURS:
         planned |= kubernetes.plan(found.root, read, "ghcr.io/acme/churn:7", flavour)
     return planned
@@ -107,7 +108,7 @@ def put(root: Path, planned: files.Files) -> None:
 
 def test_templates_say_what_their_own_values_render() -> None:
     own = [path for path in TEMPLATES.rglob("*") if path.is_file()]
-    assert len(own) == 13
+    assert len(own) == 21
     for path in own:
         name = path.relative_to(TEMPLATES).as_posix()
         assert files.render(name, values.TEMPLATE) == path.read_text(), name
@@ -128,6 +129,9 @@ def test_one_set_of_values_reaches_every_file(small: Project) -> None:
         "limits": {"memory": "3Gi"},
     }
     assert pod["terminationGracePeriodSeconds"] == 5 + 60 + 20  # drain_seconds is 60 here
+    composed = yaml.safe_load(planned["compose.yaml"])["services"]["service"]
+    assert (composed["mem_limit"], composed["stop_grace_period"]) == ("3072m", "85s")
+    assert "FROM python:3.12-slim AS client" in planned["lambda/Dockerfile"]
     scale = yaml.safe_load(planned["kubernetes/autoscaler.yaml"])["spec"]
     assert (scale["minReplicas"], scale["maxReplicas"]) == (3, 7)
     kserve = yaml.safe_load(planned["kubernetes/kserve/inference-service.yaml"])["spec"][
@@ -368,7 +372,7 @@ def test_every_address_that_a_platform_probes_is_answered(small: Project, served
     for name, text in planned.items():
         for line in text.splitlines():
             key, _, path = line.strip().replace(" = ", ": ").partition(": ")
-            if key in ("path", "healthCheckPath", "prometheus.io/path"):
+            if "grafana" not in name and key in ("path", "healthCheckPath", "prometheus.io/path"):
                 probed.add(path.strip('"'))
         assert name not in ("render.yaml", "fly.toml") or "/health/ready" in text
     expected = {"/health/ready", "/metrics", "/v2/health/live", "/v2/health/ready"}
@@ -435,7 +439,8 @@ def test_no_secret_goes_into_the_context_or_the_output(small: Project) -> None:
         (root / name).write_text(CANARY)
     env = {"CHURN_SERVE_API_KEYS": CANARY, "AWS_SECRET_ACCESS_KEY": CANARY}
     said = ""
-    for words in (["docker", "--files-only"], ["kubernetes"], ["sagemaker"], ["render"], ["fly"]):
+    others = ("compose", "kubernetes", "lambda", "sagemaker", "render", "fly")
+    for words in (["docker", "--files-only"], *([name] for name in others)):
         done = poetry("ml", "deploy", *words, cwd=root, env=env)
         said += done.stdout + done.stderr
     assert CANARY not in said

@@ -8,6 +8,7 @@ from poetry_ml_plugin.commands.base.container import IMAGE, OVERWRITE, Container
 from poetry_ml_plugin.deploy.container import (
     docker,
     kubernetes,
+    registry,
 )
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import pyproject
@@ -49,8 +50,23 @@ and memory.
         if not self.option("apply"):
             push = ["poetry ml deploy docker --push"] if "/" in read.image else []
             return self._next(*push, f"kubectl apply --kustomize {flavour.folder}")
+        self._ask_for(reference)
         kubernetes.apply(project.root, read, flavour)
         return 0
+
+    def _ask_for(self, reference: str) -> None:
+        """Refuse to apply manifests of an image that nobody has pushed: its pods would never start."""
+        there = registry.exists(reference) if "/" in reference else None
+        if there is False:
+            raise MLError(
+                f"{reference} is not in its registry, so nothing was applied. "
+                "Build and push it: poetry ml deploy docker --push"
+            )
+        if there is None and "/" in reference:
+            self.line(
+                "  <comment>-</comment> Its registry does not say whether it is there: "
+                "it cannot be reached, or wants a login"
+            )
 
     def _flavour(self) -> kubernetes.Flavour:
         if self.option("kserve") and self.option("knative"):

@@ -211,7 +211,11 @@ def schema(
 
 @click.command()
 @click.option("--host", help="Address to listen on; 0.0.0.0 to be reached from other machines.")
-@click.option("--port", envvar="PORT", help="Port to listen on; 0 for any free one. [$PORT]")
+@click.option(
+    "--port",
+    envvar=["SAGEMAKER_BIND_TO_PORT", "PORT"],
+    help="Port to listen on; 0 for any free one. [$PORT]",
+)
 @click.option("--workers", envvar="WEB_CONCURRENCY", help="Processes. [$WEB_CONCURRENCY]")
 @click.option("--reload", is_flag=True, help="Restart when the code or an artifact changes.")
 @settings_option
