@@ -32,7 +32,6 @@ class Project:
         self.configure, self.has_changed = configure, has_changed
         self._package, self._load, self._is_shareable = package, load, is_shareable
         self._board = Board()
-        self.leave = self._board.fold
 
     def share(self) -> tuple[Any, bool]:
         """The model, loaded for all processes to share, or None; and whether forking is still safe.

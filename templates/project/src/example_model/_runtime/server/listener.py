@@ -1,31 +1,24 @@
-"""Which connections are accepted, and in which thread a request is answered."""
+"""Which connections are accepted, and for how long they are kept."""
 
 import socket
-import threading
 import time
-from collections import deque
 from contextlib import suppress
-from http import HTTPStatus
-from typing import Any
 
 from waitress import wasyncore
-from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
 from ..service.protocol import Application, ServeConfig
 from .channel import Channel
-from .parser import Failure
 
 MEMORY = 2**40  # bytes; bodies are limited, answers are in memory anyway: nothing goes to a disk
-SMALL = 16_384  # bytes; a larger body takes its time even where the model is quick
 TICK = 0.25  # seconds between two looks at what has run out of time
 
 
 class Listener(TcpWSGIServer):
-    """A listening socket with its connections, and a pool of threads for what takes time.
+    """A listening socket with its connections.
 
-    Everything is for the thread that owns the loop (loop.Loop), but for `add_task` and `pull_trigger`,
-    which the threads of the pool call, and `leave` and `is_busy`, which the main thread calls.
+    Everything is for the thread that owns the loop (loop.Loop), but for `leave` and `is_busy`, which
+    the main thread calls.
     """
 
     channel_class = Channel
@@ -37,16 +30,16 @@ class Listener(TcpWSGIServer):
         listening: socket.socket,
         connections: int,
     ) -> None:
-        self.settings, self._most = settings, connections
-        self.service = application
-        self.owner: threading.Thread | None = None  # of the loop
-        self.quick: deque[Channel] = deque()  # what the owner answers itself, after this turn
+        self.service, self.settings, self._most = application, settings, connections
         self.leaving = False  # no more connections are accepted
         self._closing = False  # the socket is to be closed for all processes
-        self._awake = False  # the owner was woken since it last looked what there is to do
         self._next_tick = 0.0
-        adjustments = Adjustments(
-            sockets=[listening],
+        super().__init__(
+            application.wsgi,
+            map={},
+            _sock=listening,
+            sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
+            bind_socket=False,
             threads=settings.threads,
             connection_limit=connections + 2,  # with the socket itself, and what wakes the loop
             inbuf_overflow=MEMORY,
@@ -60,26 +53,17 @@ class Listener(TcpWSGIServer):
             clear_untrusted_proxy_headers=False,  # nothing here reads them
             ident=None,
         )
-        address = (listening.family, listening.type, listening.proto, listening.getsockname())
-        super().__init__(
-            application.wsgi,
-            map={},
-            _sock=listening,
-            adj=adjustments,
-            sockinfo=address,
-            bind_socket=False,
-        )
 
     def turn(self) -> None:
         """Read and write whatever can be, after waiting for a tick at most."""
-        self._awake = False  # before the look: what comes later wakes the owner again
         wasyncore.loop(timeout=TICK, use_poll=True, map=self._map, count=1)
         if self._closing:
             self._closing = False
             self._accept_all()
         if (now := time.monotonic()) > self._next_tick:
             self._next_tick = now + TICK
-            self._check_time(now)
+            for channel in list(self.active_channels.values()):
+                channel.check_time(now)
             self.service.note_waiting(len(self.task_dispatcher.queue))
 
     def readable(self) -> bool:
@@ -101,36 +85,11 @@ class Listener(TcpWSGIServer):
         """Another process has closed the socket for all."""
         self.leaving = True
 
-    def add_task(self, channel: Channel) -> None:
-        """Have a request answered: by the owner of the loop if that is quicker than to wake a thread."""
-        request = channel.requests[0]
-        channel.asked = time.monotonic()
-        if len(self.task_dispatcher.queue) >= self.settings.queue_limit and not request.error:
-            full = "The server is at capacity. Retry after 1 second."
-            request.error = Failure(HTTPStatus.SERVICE_UNAVAILABLE, full)
-        # The owner alone appends to `quick`, as it alone takes from it: nobody has to wake it.
-        if threading.current_thread() is self.owner and self._is_quick(request):
-            self.quick.append(channel)
-        else:
-            self.task_dispatcher.add_task(channel)
-
-    def _is_quick(self, request: Any) -> bool:
-        if request.error:
-            return True
-        is_small = request.body_bytes_received <= SMALL and not self.leaving
-        return is_small and self.service.is_quick(request.path, alone=not self.quick)
-
-    def pull_trigger(self) -> None:
-        """Wake the owner of the loop, unless it is the one who asks, or awake already."""
-        if not self._awake and threading.current_thread() is not self.owner:
-            self._awake = True
-            super().pull_trigger()
-
     def leave(self, for_all: bool) -> None:
         """Accept no more connections; `for_all` if no other process is to accept them either."""
         self._closing = for_all
         self.leaving = True
-        super().pull_trigger()  # the owner may have looked at both already
+        self.trigger.pull_trigger()  # the owner may have looked at both already
 
     @property
     def is_busy(self) -> bool:
@@ -146,10 +105,6 @@ class Listener(TcpWSGIServer):
             self.handle_accept()
         with suppress(OSError):  # another process was faster
             self.socket.shutdown(socket.SHUT_RDWR)
-
-    def _check_time(self, now: float) -> None:
-        for channel in list(self.active_channels.values()):
-            channel.check_time(now)
 
     def _evict(self) -> None:
         """Close the connection that has been idle for longest, to have room for another."""

@@ -6,9 +6,7 @@ from http import HTTPStatus
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error
 
-FOLDED = re.compile(rb"\r\n[ \t]")
 FIRST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+( HTTP/(?P<version>\S+))?")
-FRAMING = re.compile(rb"^(host|content-length|transfer-encoding)[ \t]*:", re.I | re.M)
 
 
 class Failure(Error):
@@ -23,10 +21,11 @@ class Parser(HTTPRequestParser):
 
     error: Error | None
     is_foreign = False  # it is of a version of HTTP that this server does not speak
+    # What a request that was cut short did not say.
+    command = path = request_uri = "-"
+    query, url_scheme = "", "http"
 
     def parse_header(self, header_plus: bytes) -> None:
-        if FOLDED.search(header_plus):
-            raise ParsingError("A header is folded over two lines.")
         line = FIRST_LINE.fullmatch(header_plus.partition(b"\r\n")[0].rstrip())
         if line is None:
             raise ParsingError("The request line is malformed.")
@@ -35,13 +34,17 @@ class Parser(HTTPRequestParser):
         if line["version"] not in (b"1.0", b"1.1"):
             self.is_foreign = True
             raise ParsingError("Send HTTP/1.1.")
-        super().parse_header(header_plus)
-        names = [name.lower() for name in FRAMING.findall(header_plus)]
-        if names.count(b"host") != 1 and (self.version == "1.1" or b"host" in names):
+        if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
+            raise ParsingError("A header is folded over two lines.")
+        super().parse_header(header_plus)  # which joins what comes twice with a comma
+        host = self.headers.get("HOST", "," if self.version == "1.1" else "")
+        if "," in host:
             raise ParsingError("There must be exactly one Host header.")
-        if names.count(b"content-length") + names.count(b"transfer-encoding") > 1:
-            raise ParsingError("The length of the body is given twice.")
-        if self.version != "1.1" and b"transfer-encoding" in names:
+        if self.chunked:
+            lengths = header_plus.lower().count(b"\ntransfer-encoding:")
+            if lengths + ("CONTENT_LENGTH" in self.headers) > 1:
+                raise ParsingError("The length of the body is given twice.")
+        elif "TRANSFER_ENCODING" in self.headers:
             raise ParsingError("Transfer-Encoding needs HTTP/1.1.")
 
     def received(self, data: bytes) -> int:

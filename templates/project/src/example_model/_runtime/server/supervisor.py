@@ -163,7 +163,6 @@ class Supervisor:
                 child.hear()  # what it said last
                 child.forget()
                 self._children.remove(child)
-                self._source.leave(child.seat)
                 self._ended(child, os.waitstatus_to_exitcode(status))
 
     def _ended(self, child: Child, code: int) -> None:

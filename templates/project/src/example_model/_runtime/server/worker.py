@@ -10,7 +10,6 @@ from typing import Any
 from waitress import wasyncore
 
 from ..service.protocol import Application, ServeConfig
-from .listener import Listener
 from .loop import LOOK, Loop
 from .sockets import ignore_new
 
@@ -38,7 +37,7 @@ class Worker:
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._application, self._settings = application, settings
         self._has_changed, self._parent = has_changed, parent
-        self._listener = Listener(application, settings, listening, connections)
+        self._loop = Loop(application, settings, listening, connections)
         self._stopping = self._for_all = False
         self._next_check = 0.0
 
@@ -52,23 +51,22 @@ class Worker:
 
     def run(self) -> None:
         """Serve until stopped."""
-        loop = Loop(self._listener)
         while not self._stopping:
-            self._watch(loop)
+            self._watch(LOOK)
             if (now := time.monotonic()) > self._next_check:
                 self._next_check = now + 1
                 self._check()
-            time.sleep(LOOK)
-        self._drain(loop)
+        self._drain()
 
-    def _watch(self, loop: Loop) -> None:
+    def _watch(self, seconds: float) -> None:
         """Replace the thread that an answer holds up, or the whole process where one does not end."""
-        loop.look()
+        self._loop.look()
         since, limit = self._application.working_since(), self._settings.stuck_seconds
         if since is not None and time.monotonic() - since > limit:
             log.error("An answer did not end within %g s (stuck_seconds).", limit)
             self._application.close(1)
             os._exit(STUCK)  # no thread can be ended from outside
+        time.sleep(seconds)
 
     def _check(self) -> None:
         if self._parent is not None and os.getppid() != self._parent:
@@ -76,32 +74,23 @@ class Worker:
         changed = "An artifact differs from its manifest." if self._has_changed() else None
         self._application.reason = changed
 
-    def _begin_to_close(self, loop: Loop) -> None:
-        """Accept for a moment longer, while no connections begin: none is to be cut off unheard."""
-        ignore_new(self._listener.socket)
-        until = time.monotonic() + GRACE
-        while time.monotonic() < until:
-            self._watch(loop)
-            time.sleep(GRACE / 5)
-
-    def _drain(self, loop: Loop) -> None:
+    def _drain(self) -> None:
         self._application.reason = "The service is stopping."
         now = time.monotonic()
         deadline, quiet = now + self._settings.drain_seconds, now + GRACE
         is_closed = False
         while now < min(deadline, quiet):
-            if not (self._listener.leaving and is_closed == self._for_all):
-                # Also if the signal for all came second.
-                if is_closed := self._for_all:
-                    self._begin_to_close(loop)
-                self._listener.leave(is_closed)
+            if not (self._loop.leaving and is_closed == self._for_all):
+                if is_closed := self._for_all:  # also if the signal for all came second
+                    # Accept for a moment longer, while no connections begin: none is cut off unheard.
+                    ignore_new(self._loop.socket)
+                    self._watch(GRACE)
+                self._loop.leave(is_closed)
                 quiet = time.monotonic() + GRACE
-            self._watch(loop)
-            time.sleep(GRACE / 5)
+            self._watch(GRACE / 5)
             now = time.monotonic()
-            if self._listener.is_busy:
+            if self._loop.is_busy:
                 quiet = now + GRACE
-        loop.end(1)
-        self._listener.task_dispatcher.shutdown(timeout=1)
-        wasyncore.close_all(self._listener._map)
+        self._loop.end(1)
+        wasyncore.close_all(self._loop._map)
         self._application.close(1)

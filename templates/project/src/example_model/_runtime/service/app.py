@@ -13,14 +13,13 @@ from ..manifest import Manifest
 from ..output import HANDLER
 from ..package import Package
 from ..signature import Schema, about, openapi
-from . import labels, problems
+from . import cors, labels, problems
 from .access_log import AccessLog
 from .auth import OPEN, ApiKeyMiddleware
 from .batching import Batcher
-from .cors import Cors
-from .metrics import Board, Metrics
+from .metrics import OTHER, Board, Metrics
 from .oip import Protocol
-from .protocol import Answer, Request, ServeConfig
+from .protocol import REFUSAL, ServeConfig
 from .resources import Get, OpenAPI, Page, Prediction, Status, fixed
 from .root_path import RootPath
 
@@ -29,34 +28,38 @@ HEALTH = OPEN - {"/"}
 WSGI = falcon.App[falcon.Request, falcon.Response]
 
 
-class Front:
-    """What an application says and notes without a model."""
+class Front(Status):
+    """What an application does whether it has a model or not."""
 
-    def __init__(self, settings: ServeConfig, metrics: Metrics, routes: Collection[str]) -> None:
-        self._status = Status()
+    def __init__(self, settings: ServeConfig, metrics: Metrics, *guards: Any) -> None:
         self._metrics = metrics
-        self._cors = Cors(settings.cors_origins)
+        self._routes: Collection[str] = ()
         self._root = RootPath(settings)
-        self._log = AccessLog(metrics, settings.log, routes, self._root)
-        self.record = self._log.record
+        self._log = AccessLog(settings.log, metrics.dropped)
+        self.app: WSGI = falcon.App(
+            middleware=[Refusals(), *cors.middleware(settings.cors_origins), *guards]
+        )
+        self.app.req_options.strip_url_path_trailing_slash = True
+        problems.add_to(self.app)
 
-    @property
-    def reason(self) -> str | None:
-        """Why the service is not ready, if it is not."""
-        return self._status.reason
+    def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request."""
+        self._root.mount(environ)
+        return self.app(environ, start_response)
 
-    @reason.setter
-    def reason(self, reason: str | None) -> None:
-        self._status.reason = reason
+    def record(self, environ: dict[str, Any], status: int, seconds: float) -> None:
+        """Count and log a request that was answered."""
+        path = environ["PATH_INFO"].rstrip("/") or "/"
+        self._metrics.request(path if path in self._routes else OTHER, status, seconds)
+        self._log.record(environ, status, seconds)
 
-    def refuse(self, request: Request, status: HTTPStatus, detail: str) -> Answer:
-        """The answer to a request that is not handed on."""
-        path = self._root.strip(request.path)
-        kind, body = problems.problem(path, status, status.phrase, detail)
-        headers = [("Content-Type", kind), ("X-Content-Type-Options", "nosniff")]
-        if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            headers.append(("Retry-After", "1"))
-        return Answer([*headers, *self._cors.headers(request.origin)], body)
+    def is_quick(self, path: str, alone: bool) -> bool:
+        """Whether an answer takes about as little time as waking a thread."""
+        return True
+
+    def working_since(self) -> float | None:
+        """Since when the oldest answer is being worked on; here nothing takes long."""
+        return None
 
     def note_waiting(self, requests: int) -> None:
         """Note how many requests wait."""
@@ -64,6 +67,7 @@ class Front:
 
     def close(self, seconds: float) -> None:
         """Write what is still to be logged, for at most so long."""
+        self._metrics.depth(0)
         self._log.close(seconds)
         HANDLER.close_output(seconds)
 
@@ -75,25 +79,13 @@ class Unavailable(Front):
         self, package: Package, settings: ServeConfig, board: Board | None = None, seat: int = 0
     ) -> None:
         name = package.distribution
-        super().__init__(settings, Metrics(name, about(name)["version"], board, seat), set())
+        super().__init__(settings, Metrics(name, about(name)["version"], board, seat))
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request with 503."""
-        request = Request("", environ["REQUEST_METHOD"], environ["PATH_INFO"])
-        request = request._replace(origin=environ.get("HTTP_ORIGIN"))
-        status = HTTPStatus.SERVICE_UNAVAILABLE
-        answer = self.refuse(request, status, "The model is being restarted. Retry after 1 second.")
-        size = ("Content-Length", str(len(answer.body)))
-        start_response(f"{status.value} {status.phrase}", [*answer.headers, size])
-        return [answer.body]
-
-    def is_quick(self, path: str, alone: bool) -> bool:
-        """Whether an answer takes less time than waking a thread."""
-        return True
-
-    def working_since(self) -> float | None:
-        """Nothing here takes long."""
-        return None
+        said = "The model is being restarted. Retry after 1 second."
+        environ.setdefault(REFUSAL, (HTTPStatus.SERVICE_UNAVAILABLE, said))
+        return super().wsgi(environ, start_response)
 
 
 class Service(Front):
@@ -115,8 +107,7 @@ class Service(Front):
         independent = Manifest(package).independent
         together = bool(independent) and getattr(model, "batch", True) and schema.is_batchable
         metrics = Metrics(name, number, board, seat, labels.of(schema.answer, model))
-        routes: dict[str, Any] = {}
-        super().__init__(settings, metrics, routes.keys())
+        super().__init__(settings, metrics, ApiKeyMiddleware(settings))
         self._batcher = Batcher(
             schema.bind(model.predict),
             settings.max_batch if together else 1,
@@ -125,31 +116,27 @@ class Service(Front):
         )
         self._working: dict[int, float] = {}  # thread to since when it works, waits left out
         document = openapi(info, schema, getattr(model, "examples", []))
-        protocol = Protocol(name, number, schema, self._predict, self._status, independent)
-        routes |= {
+        protocol = Protocol(name, number, schema, self._predict, self, independent)
+        self._routes = {
             "/": Page(),
             "/predict": Prediction(schema, self._predict, {falcon.MEDIA_JSON: tables.from_request}),
             "/invocations": Prediction(schema, self._predict, tables.KINDS),
-            "/ping": fixed({"status": "ready"}, self._status.check),
+            "/ping": fixed({"status": "ready"}, self.check),
             "/health/live": fixed({"status": "live"}),
-            "/health/ready": fixed({"status": "ready"}, self._status.check),
+            "/health/ready": fixed({"status": "ready"}, self.check),
             "/metrics": Get(metrics.render, EXPOSITION),
             "/openapi.json": OpenAPI(document),
             **protocol.routes(),
         }
-        self.app: WSGI = falcon.App(middleware=[NoSniff(), self._cors, ApiKeyMiddleware(settings)])
-        self.app.req_options.strip_url_path_trailing_slash = True
-        for address, resource in routes.items():
+        for address, resource in self._routes.items():
             self.app.add_route(address, resource)
-        problems.add_to(self.app)
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request."""
         thread = threading.get_ident()
         self._working[thread] = time.monotonic()
-        self._root.mount(environ)
         try:
-            return self.app(environ, start_response)
+            return super().wsgi(environ, start_response)
         finally:
             self._working.pop(thread, None)
 
@@ -181,10 +168,14 @@ def create(package: Package, model: Any, **settings: Any) -> WSGI:
     return Service(package, model, ServeConfig(**settings)).app
 
 
-class NoSniff:
-    """Tells browsers to believe the content type."""
+class Refusals:
+    """Refuses what the transport says, in the words of all other errors."""
+
+    def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
+        if (refusal := request.env.get(REFUSAL)) is not None:
+            raise problems.refusal(*refusal)
 
     def process_response(
         self, request: falcon.Request, response: falcon.Response, resource: Any, succeeded: bool
     ) -> None:
-        response.set_header("X-Content-Type-Options", "nosniff")
+        response.set_header("X-Content-Type-Options", "nosniff")  # browsers: believe Content-Type
