@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ..errors import ProjectError
+from ..output import at_most
 from ..service.protocol import UNSHARED, Application, ServeConfig, Source
 from .child import SIGNALS, Child, fork
 from .sockets import connections_within, listen, url_of
@@ -57,21 +58,15 @@ class Supervisor:
         """
         if hasattr(os, "fork"):
             self._supervise(announce)
-        else:
-            self._serve_alone(announce)
-
-    def _serve_alone(self, announce: Callable[[str], None]) -> None:
+            return
         log.warning("This system cannot fork: one process serves.")
-        settings = self._settings
-        application = self._source.application(self._model, settings, 0)
-        worker = self._worker(application, settings)
+        application = self._source.application(self._model, self._settings, 0)
+        worker = self._worker(application, self._settings)
         signal.signal(signal.SIGINT, worker.stop_all)
         announce(url_of(self._listening))
         worker.run()
 
-    def _worker(
-        self, application: Application, settings: ServeConfig, parent: int | None = None
-    ) -> Worker:
+    def _worker(self, application: Application, settings: ServeConfig, parent: int = 0) -> Worker:
         limit = min(self._connections, settings.connection_limit)
         changed = self._source.has_changed
         return Worker(application, settings, self._listening, limit, changed, parent)
@@ -83,17 +78,16 @@ class Supervisor:
         for number in SIGNALS:
             signal.signal(number, lambda *_: None)
         self._fill()
+        is_announced = False
         while self._children or not self._stopping:
             pipes = [child.pipe for child in self._children if child.pipe >= 0]
-            is_signalled = (
-                inbox.fileno() in select.select([inbox.fileno(), *pipes], [], [], TICK)[0]
-            )
+            is_signalled = inbox in select.select([inbox, *pipes], [], [], TICK)[0]
             numbers = inbox.recv(64) if is_signalled else b""
             self._hear()
             self._reap()
-            if self._has_served and announce is not None:
+            if self._has_served and not is_announced:
                 announce(url_of(self._listening))
-                announce = None  # type: ignore[assignment]
+                is_announced = True
             if signal.SIGTERM in numbers or signal.SIGINT in numbers:
                 self._stop()
             if signal.SIGHUP in numbers or self._reload_again:
@@ -104,12 +98,12 @@ class Supervisor:
         if self._failure is not None:
             raise ProjectError(self._failure)
 
-    def _workers(self, **wanted: bool) -> list[Child]:
-        """The workers that were not asked to leave, and that have these properties."""
+    def _of(self, kind: str, **wanted: bool) -> list[Child]:
+        """The children of a kind that were not asked to leave, and that have these properties."""
         return [
             child
             for child in self._children
-            if child.kind == "worker" and child.leaves_by is None
+            if child.kind == kind and child.leaves_by is None
             if all(getattr(child, name) == value for name, value in wanted.items())
         ]
 
@@ -117,29 +111,28 @@ class Supervisor:
         """Start the workers that are missing, and a stand-in where there have been none for a moment."""
         now = time.monotonic()
         wanted = self._settings.workers or min(os.cpu_count() or 1, 4)
-        while len(self._workers(is_old=False)) < wanted and now >= self._next_start:
+        while len(self._of("worker", is_old=False)) < wanted and now >= self._next_start:
             self._fork("worker", self._settings)
-        stand_ins = [child for child in self._children if child.kind == "stand-in"]
-        if self._workers(is_ready=True):
+        if self._of("worker", is_ready=True):
             self._seen = now
-            self._retire([child for child in stand_ins if child.leaves_by is None], signal.SIGTERM)
-        elif self._has_served and not stand_ins and now - self._seen > NOBODY:
+            self._retire(self._of("stand-in"))
+        elif self._has_served and not self._of("stand-in") and now - self._seen > NOBODY:
             self._fork("stand-in", self._settings)
 
     def _fork(self, kind: str, settings: ServeConfig) -> None:
         taken = {child.seat for child in self._children}
-        seat = next(n for n in range(len(taken) + 1) if n not in taken)
-        model, parent = self._model, os.getpid()
+        seat = min(set(range(len(taken) + 1)) - taken)
+        source, model, parent = self._source, self._model, os.getpid()
 
         def live(ready: Callable[[bool], None]) -> None:
-            if kind == "stand-in":
-                application = self._source.unavailable(settings, seat)
-            elif kind == "trial":  # loads anew: to see whether that can be done is what it is for
-                shared, is_safe = self._source.share()
-                self._source.application(shared, settings, seat)
+            if kind == "trial":  # loads anew: to see whether that can be done is what it is for
+                shared, is_safe = source.share()
+                source.application(shared, settings, seat)
                 return ready(is_safe and shared is not None)
+            if kind == "stand-in":
+                application = source.unavailable(settings, seat)
             else:
-                application = self._source.application(model, settings, seat)
+                application = source.application(model, settings, seat)
             worker = self._worker(application, settings, parent)
             signal.signal(signal.SIGTERM, worker.stop)
             signal.signal(signal.SIGUSR1, worker.stop_all)
@@ -151,56 +144,57 @@ class Supervisor:
     def _hear(self) -> None:
         for child in self._children:
             child.hear()
-        if self._workers(is_ready=True):
+        if self._of("worker", is_ready=True):
             self._has_served = True
-        if self._workers(is_ready=True, is_old=False) and not self._workers(is_ready=False):
-            self._retire(self._workers(is_old=True), signal.SIGTERM)
+        if self._of("worker", is_ready=True, is_old=False) and not self._of(
+            "worker", is_ready=False
+        ):
+            self._retire(self._of("worker", is_old=True))
 
     def _reap(self) -> None:
         for child in list(self._children):
             pid, status = os.waitpid(child.pid, os.WNOHANG)
-            if pid:
-                child.hear()  # what it said last
-                child.forget()
-                self._children.remove(child)
-                self._ended(child, os.waitstatus_to_exitcode(status))
+            if not pid:
+                continue
+            child.hear()  # what it said last
+            child.forget()
+            self._children.remove(child)
+            code = os.waitstatus_to_exitcode(status)
+            why = child.reason or self._why(child, code)
+            if child.kind == "trial":
+                self._tried(child, why)
+            elif child.kind == "worker" and not self._has_served:
+                self._failure = self._failure or f"A worker cannot start: {why}"
+                self._stop()
+            elif child.kind == "worker" and child.leaves_by is None and not self._stopping:
+                self._crashed(child.pid, code)
 
-    def _ended(self, child: Child, code: int) -> None:
-        if child.kind == "trial":
-            self._tried(child, code)
-        elif child.kind == "worker" and child.leaves_by is None and not self._stopping:
-            self._crashed(child, code)
-
-    def _crashed(self, child: Child, code: int) -> None:
+    def _crashed(self, pid: int, code: int) -> None:
         """Have a worker replaced: at once the first time, later and later where it goes on."""
-        if not self._has_served:
-            self._failure = f"A worker cannot start: {child.reason or self._why(child, code)}"
-            self._stop()
-            return
         if code == 0:  # it was told to leave, though not by us
-            return log.warning("Worker %d has left; another takes its place now.", child.pid)
+            return log.warning("Worker %d has left; another takes its place now.", pid)
         now = time.monotonic()
         self._crashes.append(now)
         while now - self._crashes[0] > MINUTE:
             self._crashes.popleft()
-        pause = 0.1 * 2 ** (len(self._crashes) - 2) if len(self._crashes) > 1 else 0.0
-        self._next_start = now + min(pause, LONGEST_PAUSE)
-        when = f"in {min(pause, LONGEST_PAUSE):g} s" if pause else "now"
-        log.error("Worker %d ended with %d; another takes its place %s.", child.pid, code, when)
+        pause = min(0.1 * 2 ** (len(self._crashes) - 2), LONGEST_PAUSE)
+        pause = pause if len(self._crashes) > 1 else 0.0
+        self._next_start = now + pause
+        when = f"in {pause:g} s" if pause else "now"
+        log.error("Worker %d ended with %d; another takes its place %s.", pid, code, when)
 
     def _why(self, child: Child, code: int) -> str:
-        if time.monotonic() - child.born >= self._settings.stuck_seconds:
-            return (
-                f"it was not ready within {self._settings.stuck_seconds:g} s (stuck_seconds). "
-                "The log above says where it was."
-            )
-        return f"it ended with {code} before it was ready. The log above may say why."
+        limit = self._settings.stuck_seconds
+        if time.monotonic() - child.born < limit:
+            return f"it ended with {code} before it was ready. The log above may say why."
+        late = f"it was not ready within {limit:g} s (stuck_seconds)."
+        return f"{late} The log above says where it was."
 
     def _stop(self) -> None:
         self._stopping = True
         self._retire([c for c in self._children if c.leaves_by is None], signal.SIGUSR1)
 
-    def _retire(self, children: list[Child], number: int) -> None:
+    def _retire(self, children: list[Child], number: int = signal.SIGTERM) -> None:
         for child in children:
             child.send(number, self._settings.drain_seconds + 2)
 
@@ -218,47 +212,32 @@ class Supervisor:
             return
         try:
             self._next_settings = self._source.configure()
+            self._fork("trial", self._next_settings)
         except ProjectError as error:
             self._keep(str(error))
-        else:
-            self._fork("trial", self._next_settings)
 
-    def _tried(self, child: Child, code: int) -> None:
-        if not child.is_ready:
-            self._keep(f"a worker cannot start with it: {child.reason or self._why(child, code)}")
-        elif not self._stopping:
-            self._adopt(child.shares)
-
-    def _keep(self, reason: str) -> None:
-        log.error("The model was not loaded again, the old one stays: %s", reason)
-
-    def _adopt(self, shares: bool) -> None:
-        """Start a new generation; the old one leaves once that is ready."""
+    def _tried(self, trial: Child, why: str) -> None:
+        """Start a new generation if the trial could; the old one leaves once that is ready."""
+        if self._stopping:
+            return
+        if not trial.is_ready:
+            return self._keep(f"a worker cannot start with it: {why}")
         try:
-            model = self._share() if shares else None
+            model = self._share() if trial.shares else None
         except Exception as error:
             return self._keep(str(error))
         self._settings, self._model, self._next_start = self._next_settings, model, 0.0
         self._connections = connections_within(self._settings.connection_limit)
-        for child in self._workers():
+        for child in self._of("worker"):
             child.is_old = True
         log.warning("The model was loaded again.")
 
+    def _keep(self, reason: str) -> None:
+        log.error("The model was not loaded again, the old one stays: %s", reason)
+
     def _share(self) -> Any:
-        """Load the model in this process, as a trial just did in its own; no signal waits for it."""
-
-        def interrupt(number: int, _: Any) -> None:
-            raise TimeoutError(f"loading it was interrupted by signal {number}.")
-
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
-        former = [signal.signal(number, interrupt) for number in numbers]
-        signal.setitimer(signal.ITIMER_REAL, self._next_settings.stuck_seconds)
-        try:
+        with at_most(self._next_settings.stuck_seconds, signal.SIGTERM, signal.SIGINT):
             return self._source.share()[0]
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            for number, handler in zip(numbers, former, strict=True):
-                signal.signal(number, handler)
 
 
 def restart_unshared() -> NoReturn:

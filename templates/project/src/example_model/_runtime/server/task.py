@@ -8,7 +8,7 @@ from typing import Any
 from waitress.channel import ClientDisconnected
 from waitress.task import WSGITask
 
-from ..service.protocol import REFUSAL
+from ..service.protocol import REFUSAL, Request
 
 CLIENT_CLOSED_REQUEST = 499  # as nginx has it: nobody was there to take the answer
 SAID = {
@@ -62,5 +62,7 @@ class Task(WSGITask):
             raise RuntimeError(f"The application raised {error!r}") from error
 
     def _record(self, status: int) -> None:
-        seconds = time.monotonic() - self.channel.asked
-        self.channel.server.service.record(self.environ, status, seconds)
+        environ, seconds = self.environ, time.monotonic() - self.channel.asked
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        request = Request(environ["HTTP_X_REQUEST_ID"], environ["REQUEST_METHOD"], path)
+        self.channel.server.service.record(request, status, seconds)

@@ -32,7 +32,7 @@ class Worker:
         listening: socket.socket,
         connections: int,
         has_changed: Callable[[], bool] = lambda: False,
-        parent: int | None = None,
+        parent: int = 0,
     ) -> None:
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._application, self._settings = application, settings
@@ -69,7 +69,7 @@ class Worker:
         time.sleep(seconds)
 
     def _check(self) -> None:
-        if self._parent is not None and os.getppid() != self._parent:
+        if self._parent and os.getppid() != self._parent:
             self.stop_all()  # nobody is left to replace this process, or to stop it
         changed = "An artifact differs from its manifest." if self._has_changed() else None
         self._application.reason = changed

@@ -3,12 +3,12 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from ..output import Output
+from .protocol import Request
 
 LONGEST = 1_000  # characters of a path
 
@@ -21,19 +21,18 @@ class AccessLog:
         self._is_plain = kind == "plain" or (kind == "auto" and is_terminal)
         self._output = None if kind == "off" else Output(1, on_drop)
 
-    def record(self, environ: dict[str, Any], status: int, seconds: float) -> None:
+    def record(self, request: Request, status: int, seconds: float) -> None:
         """Write the line of a request that was answered."""
         if self._output is None:
             return
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        method, took = environ["REQUEST_METHOD"], round(seconds * 1000, 2)
-        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")[:LONGEST]
+        took, path = round(seconds * 1000, 2), request.path[:LONGEST]
         if self._is_plain:
-            self._output.write(f"{now} {method} {quote(path)} {status} {took} ms".encode())
+            self._output.write(f"{now} {request.method} {quote(path)} {status} {took} ms".encode())
             return
         # JSON escapes a line feed. What else some readers take for the end of a line is no ASCII.
         path = path if path.isascii() else quote(path)
-        fields = {"time": now, "id": environ["HTTP_X_REQUEST_ID"], "method": method, "path": path}
+        fields = {"time": now, "id": request.id, "method": request.method, "path": path}
         self._output.write(msgspec.json.encode({**fields, "status": status, "ms": took}))
 
     def close(self, seconds: float) -> None:

@@ -19,7 +19,7 @@ from .auth import OPEN, ApiKeyMiddleware
 from .batching import Batcher
 from .metrics import OTHER, Board, Metrics
 from .oip import Protocol
-from .protocol import REFUSAL, ServeConfig
+from .protocol import REFUSAL, Request, ServeConfig
 from .resources import Get, OpenAPI, Page, Prediction, Status, fixed
 from .root_path import RootPath
 
@@ -28,30 +28,40 @@ HEALTH = OPEN - {"/"}
 WSGI = falcon.App[falcon.Request, falcon.Response]
 
 
-class Front(Status):
-    """What an application does whether it has a model or not."""
+class Unavailable(Status):
+    """Stands in for a model while no process can serve it (protocol.Application)."""
 
-    def __init__(self, settings: ServeConfig, metrics: Metrics, *guards: Any) -> None:
-        self._metrics = metrics
+    def __init__(
+        self,
+        package: Package,
+        settings: ServeConfig,
+        board: Board | None = None,
+        seat: int = 0,
+        known: Iterable[str] = (),
+        guards: Iterable[Any] = (),
+    ) -> None:
+        name = package.distribution
+        self._metrics = Metrics(name, about(name)["version"], board, seat, known)
         self._routes: Collection[str] = ()
         self._root = RootPath(settings)
-        self._log = AccessLog(settings.log, metrics.dropped)
-        self.app: WSGI = falcon.App(
-            middleware=[Refusals(), *cors.middleware(settings.cors_origins), *guards]
-        )
+        self._log = AccessLog(settings.log, self._metrics.dropped)
+        first = [Refusals(), *cors.middleware(settings.cors_origins)]
+        self.app: WSGI = falcon.App(middleware=[*first, *guards])
         self.app.req_options.strip_url_path_trailing_slash = True
         problems.add_to(self.app)
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request."""
+        """Answer a request, here with 503."""
+        said = "The model is being restarted. Retry after 1 second."
+        environ.setdefault(REFUSAL, (HTTPStatus.SERVICE_UNAVAILABLE, said))
         self._root.mount(environ)
         return self.app(environ, start_response)
 
-    def record(self, environ: dict[str, Any], status: int, seconds: float) -> None:
+    def record(self, request: Request, status: int, seconds: float) -> None:
         """Count and log a request that was answered."""
-        path = environ["PATH_INFO"].rstrip("/") or "/"
+        path = request.path.rstrip("/") or "/"
         self._metrics.request(path if path in self._routes else OTHER, status, seconds)
-        self._log.record(environ, status, seconds)
+        self._log.record(request, status, seconds)
 
     def is_quick(self, path: str, alone: bool) -> bool:
         """Whether an answer takes about as little time as waking a thread."""
@@ -72,23 +82,7 @@ class Front(Status):
         HANDLER.close_output(seconds)
 
 
-class Unavailable(Front):
-    """Stands in for a model while no process can serve it (protocol.Application)."""
-
-    def __init__(
-        self, package: Package, settings: ServeConfig, board: Board | None = None, seat: int = 0
-    ) -> None:
-        name = package.distribution
-        super().__init__(settings, Metrics(name, about(name)["version"], board, seat))
-
-    def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request with 503."""
-        said = "The model is being restarted. Retry after 1 second."
-        environ.setdefault(REFUSAL, (HTTPStatus.SERVICE_UNAVAILABLE, said))
-        return super().wsgi(environ, start_response)
-
-
-class Service(Front):
+class Service(Unavailable):
     """A model as an application of the transport (protocol.Application)."""
 
     def __init__(
@@ -100,23 +94,23 @@ class Service(Front):
         seat: int = 0,
     ) -> None:
         settings = settings or ServeConfig()
-        name = package.distribution
-        info = about(name)
-        number = info["version"]
         schema = Schema.of(model, settings.max_rows)
+        known, guards = labels.of(schema.answer, model), [ApiKeyMiddleware(settings)]
+        super().__init__(package, settings, board, seat, known, guards)
         independent = Manifest(package).independent
         together = bool(independent) and getattr(model, "batch", True) and schema.is_batchable
-        metrics = Metrics(name, number, board, seat, labels.of(schema.answer, model))
-        super().__init__(settings, metrics, ApiKeyMiddleware(settings))
         self._batcher = Batcher(
             schema.bind(model.predict),
             settings.max_batch if together else 1,
             settings.max_rows,
-            metrics.batch,
+            self._metrics.batch,
         )
         self._working: dict[int, float] = {}  # thread to since when it works, waits left out
+        info = about(package.distribution)
         document = openapi(info, schema, getattr(model, "examples", []))
-        protocol = Protocol(name, number, schema, self._predict, self, independent)
+        protocol = Protocol(
+            package.distribution, info["version"], schema, self._predict, self, independent
+        )
         self._routes = {
             "/": Page(),
             "/predict": Prediction(schema, self._predict, {falcon.MEDIA_JSON: tables.from_request}),
@@ -124,7 +118,7 @@ class Service(Front):
             "/ping": fixed({"status": "ready"}, self.check),
             "/health/live": fixed({"status": "live"}),
             "/health/ready": fixed({"status": "ready"}, self.check),
-            "/metrics": Get(metrics.render, EXPOSITION),
+            "/metrics": Get(self._metrics.render, EXPOSITION),
             "/openapi.json": OpenAPI(document),
             **protocol.routes(),
         }
@@ -135,8 +129,9 @@ class Service(Front):
         """Answer a request."""
         thread = threading.get_ident()
         self._working[thread] = time.monotonic()
+        self._root.mount(environ)
         try:
-            return super().wsgi(environ, start_response)
+            return self.app(environ, start_response)
         finally:
             self._working.pop(thread, None)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 LABEL_LENGTH = 64  # characters
 SEATS = 64  # processes
-SERIES = 256  # of one process
+SERIES = 512  # of one process
 KEY, VALUES = 384, 16  # bytes and doubles: the room of a series
 CELL = KEY + 8 * VALUES
 SHEET = CELL * SERIES
@@ -116,8 +116,7 @@ class Metrics:
             return
         for answer in answers:
             label = str(_label(answer))[:LABEL_LENGTH]
-            label = _escape(label) if label in self._labels else OTHER
-            self._add(f'{PREDICTIONS}|label="{label}"', 1)
+            self._add(_key(PREDICTIONS, label=label if label in self._labels else OTHER), 1)
 
     def render(self) -> bytes:
         """Everything, in Prometheus' text format."""
@@ -152,6 +151,10 @@ class Metrics:
             self._sheet[start] = name[0]  # last: from here on the others see it
             self._known[key] = self._sheet[start + KEY : start + CELL].cast("d")
         return self._known.get(key)
+
+
+def _key(name: str, **labels: str) -> str:
+    return f"{name}|" + ",".join(f'{label}="{_escape(text)}"' for label, text in labels.items())
 
 
 def _label(answer: Any) -> Any:

@@ -5,7 +5,7 @@ answers. The application (`service/`) makes them. Neither imports anything else 
 """
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -47,6 +47,14 @@ class ServeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     trusted_proxies: str = ""
 
 
+class Request(NamedTuple):
+    """The facts of a request, as far as they were read: one that was cut short has few."""
+
+    id: str
+    method: str = "-"
+    path: str = "-"
+
+
 class Application(Protocol):
     """What the transport asks of the application.
 
@@ -59,7 +67,7 @@ class Application(Protocol):
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request; or refuse it, where the transport has put a refusal into the environ."""
 
-    def record(self, environ: dict[str, Any], status: int, seconds: float) -> None:
+    def record(self, request: Request, status: int, seconds: float) -> None:
         """Count and log a request that was answered."""
 
     def is_quick(self, path: str, alone: bool) -> bool:
