@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from . import output
+from .board import Board
 from .package import Package
 from .server.supervisor import Supervisor
 from .service.app import Service, Unavailable
-from .service.metrics import Board
 from .service.protocol import UNSHARED, Application, ServeConfig
 
 TASKS = Path("/proc/self/task")

@@ -9,8 +9,10 @@ from waitress.server import TcpWSGIServer
 
 from ..service.protocol import Application, ServeConfig
 from .channel import Channel
+from .sockets import ignore_new
 
 MEMORY = 2**40  # bytes; bodies are limited, answers are in memory anyway: nothing goes to a disk
+GRACE = 0.1  # seconds for what is on its way to a server that stops accepting
 TICK = 0.25  # seconds between two looks at what has run out of time
 
 
@@ -24,13 +26,10 @@ class Listener(TcpWSGIServer):
     channel_class = Channel
 
     def __init__(
-        self,
-        application: Application,
-        settings: ServeConfig,
-        listening: socket.socket,
-        connections: int,
+        self, application: Application, settings: ServeConfig, listening: socket.socket
     ) -> None:
-        self.service, self.settings, self._most = application, settings, connections
+        self.service, self.settings = application, settings
+        self._most = settings.connection_limit
         self.leaving = False  # no more connections are accepted
         self._closing = False  # the socket is to be closed for all processes
         self._next_tick = 0.0
@@ -41,7 +40,7 @@ class Listener(TcpWSGIServer):
             sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
             bind_socket=False,
             threads=settings.threads,
-            connection_limit=connections + 2,  # with the socket itself, and what wakes the loop
+            connection_limit=self._most + 2,  # with the socket itself, and what wakes the loop
             inbuf_overflow=MEMORY,
             outbuf_overflow=MEMORY,
             max_request_body_size=settings.max_body_bytes + 1,
@@ -72,12 +71,12 @@ class Listener(TcpWSGIServer):
     def handle_accept(self) -> None:
         # One at a time spreads connections over the workers; a flood is taken in faster.
         for _ in range(1 + len(self.active_channels) // 16):
-            if len(self.active_channels) >= self._most - 1:
-                self._evict()
+            idle = [channel for channel in self.active_channels.values() if channel.is_idle]
+            if len(self.active_channels) >= self._most - 1 and idle:
+                min(idle, key=lambda channel: channel.since).handle_close()
             before = len(self.active_channels)
-            if before >= self._most:
-                break
-            super().handle_accept()
+            if before < self._most:
+                super().handle_accept()
             if len(self.active_channels) == before:
                 break
 
@@ -87,8 +86,12 @@ class Listener(TcpWSGIServer):
 
     def leave(self, for_all: bool) -> None:
         """Accept no more connections; `for_all` if no other process is to accept them either."""
-        self._closing = for_all
-        self.leaving = True
+        if (
+            for_all
+        ):  # accept for a moment longer, while no connections begin: none is cut off unheard
+            ignore_new(self.socket)
+            time.sleep(GRACE)
+        self._closing, self.leaving = for_all, True
         self.trigger.pull_trigger()  # the owner may have looked at both already
 
     @property
@@ -105,9 +108,3 @@ class Listener(TcpWSGIServer):
             self.handle_accept()
         with suppress(OSError):  # another process was faster
             self.socket.shutdown(socket.SHUT_RDWR)
-
-    def _evict(self) -> None:
-        """Close the connection that has been idle for longest, to have room for another."""
-        idle = [channel for channel in self.active_channels.values() if channel.is_idle]
-        if idle:
-            min(idle, key=lambda channel: channel.since).handle_close()

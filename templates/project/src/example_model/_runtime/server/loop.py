@@ -6,6 +6,8 @@ from collections import deque
 from http import HTTPStatus
 from typing import Any
 
+from waitress import wasyncore
+
 from .channel import Channel
 from .listener import Listener
 from .parser import Failure
@@ -43,10 +45,11 @@ class Loop(Listener):
                 self._hand_over()
 
     def end(self, seconds: float) -> None:
-        """Let the loop and the pool end, and wait for that for at most so long each."""
+        """Let the loop and the pool end, for at most so long each, and close all connections."""
         self._ended = True
         self._owner.join(seconds)
         self.task_dispatcher.shutdown(timeout=seconds)
+        wasyncore.close_all(self._map)
 
     def add_task(self, channel: Channel) -> None:
         """Have a request answered: by the owner of the loop if that is quicker than to wake a thread."""

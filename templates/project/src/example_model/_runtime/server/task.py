@@ -45,10 +45,6 @@ class Task(WSGITask):
         self.response_headers.append(("X-Request-ID", self.environ["HTTP_X_REQUEST_ID"]))
         return bytes(super().build_response_header())
 
-    def finish(self) -> None:
-        super().finish()
-        self._record(int(self.status[:3]))
-
     def service(self) -> None:
         try:
             super().service()
@@ -60,6 +56,10 @@ class Task(WSGITask):
             raise
         except BaseException as error:  # waitress would leave the client without an answer
             raise RuntimeError(f"The application raised {error!r}") from error
+
+    def finish(self) -> None:
+        super().finish()
+        self._record(int(self.status[:3]))
 
     def _record(self, status: int) -> None:
         environ, seconds = self.environ, time.monotonic() - self.channel.asked

@@ -4,17 +4,13 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
 from typing import Any
 
-from waitress import wasyncore
-
-from ..service.protocol import Application, ServeConfig
+from ..service.protocol import Application, ServeConfig, Source
+from .listener import GRACE
 from .loop import LOOK, Loop
-from .sockets import ignore_new
 
 STUCK = 75  # exit code of a process with an answer that does not end
-GRACE = 0.1  # seconds for what is on its way to a server that stops accepting
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +26,13 @@ class Worker:
         application: Application,
         settings: ServeConfig,
         listening: socket.socket,
-        connections: int,
-        has_changed: Callable[[], bool] = lambda: False,
+        source: Source,
         parent: int = 0,
     ) -> None:
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._application, self._settings = application, settings
-        self._has_changed, self._parent = has_changed, parent
-        self._loop = Loop(application, settings, listening, connections)
+        self._has_changed, self._parent = source.has_changed, parent
+        self._loop = Loop(application, settings, listening)
         self._stopping = self._for_all = False
         self._next_check = 0.0
 
@@ -76,21 +71,15 @@ class Worker:
 
     def _drain(self) -> None:
         self._application.reason = "The service is stopping."
-        now = time.monotonic()
-        deadline, quiet = now + self._settings.drain_seconds, now + GRACE
-        is_closed = False
-        while now < min(deadline, quiet):
-            if not (self._loop.leaving and is_closed == self._for_all):
-                if is_closed := self._for_all:  # also if the signal for all came second
-                    # Accept for a moment longer, while no connections begin: none is cut off unheard.
-                    ignore_new(self._loop.socket)
-                    self._watch(GRACE)
-                self._loop.leave(is_closed)
-                quiet = time.monotonic() + GRACE
+        busy = time.monotonic()
+        deadline, has_left = busy + self._settings.drain_seconds, None
+        while time.monotonic() < min(deadline, busy + GRACE):
+            if has_left is not self._for_all:  # also if the signal for all came second
+                has_left = self._for_all
+                self._loop.leave(has_left)
+                busy = time.monotonic()
             self._watch(GRACE / 5)
-            now = time.monotonic()
             if self._loop.is_busy:
-                quiet = now + GRACE
+                busy = time.monotonic()
         self._loop.end(1)
-        wasyncore.close_all(self._loop._map)
         self._application.close(1)

@@ -9,6 +9,7 @@ from typing import Any
 import falcon
 
 from .. import tables
+from ..board import Board
 from ..manifest import Manifest
 from ..output import HANDLER
 from ..package import Package
@@ -17,7 +18,7 @@ from . import cors, labels, problems
 from .access_log import AccessLog
 from .auth import OPEN, ApiKeyMiddleware
 from .batching import Batcher
-from .metrics import OTHER, Board, Metrics
+from .metrics import OTHER, Metrics
 from .oip import Protocol
 from .protocol import REFUSAL, Request, ServeConfig
 from .resources import Get, OpenAPI, Page, Prediction, Status, fixed
