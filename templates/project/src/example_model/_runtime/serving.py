@@ -12,7 +12,7 @@ from . import output
 from .board import Board
 from .package import Package
 from .server.supervisor import Supervisor
-from .service.app import Service, Unavailable
+from .service.app import Service
 from .service.protocol import UNSHARED, Application, ServeConfig
 
 TASKS = Path("/proc/self/task")
@@ -64,7 +64,7 @@ class Project:
     def unavailable(self, settings: ServeConfig, seat: int) -> Application:
         """An application without a model, which refuses everything."""
         output.HANDLER.use_thread()
-        return Unavailable(self._package, settings, self._board, seat)
+        return Service(self._package, None, settings, self._board, seat)
 
 
 def serve(

@@ -41,13 +41,15 @@ class Channel(HTTPChannel):
             self.since, self.answering = time.monotonic(), False
         return bool(super().received(data))
 
-    def write_soon(self, data: Any) -> int:
+    def write_soon(self, data: Any, whole: bool = False) -> int:
+        """Send what is a whole answer at once, where nothing is to be sent before it; the rest later."""
         with self.outbuf_lock:
-            if self.expired:
+            if self.expired or not self.connected:
                 raise ClientDisconnected
             if not self.answering:
                 self.answering, self.since = True, time.monotonic()
-            return int(super().write_soon(data))
+            sent = self.send(data, do_close=False) if whole and not self.total_outbufs_len else 0
+            return sent + (int(super().write_soon(data[sent:])) if sent < len(data) else 0)
 
     def handle_write(self) -> None:
         if not (self.lingers and self.close_when_flushed):

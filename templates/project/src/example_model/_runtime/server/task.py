@@ -21,11 +21,6 @@ SAID = {
 class Task(WSGITask):
     """Has a request answered by the application, which words the refusals of the transport too."""
 
-    def start(self) -> None:
-        super().start()
-        if self.channel.server.leaving:  # the client should open another connection elsewhere
-            self.set_close_on_finish()
-
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         given = environ.get("HTTP_X_REQUEST_ID", "")
@@ -41,9 +36,26 @@ class Task(WSGITask):
             self.channel.lingers = True
         super().execute()
 
-    def build_response_header(self) -> bytes:
-        self.response_headers.append(("X-Request-ID", self.environ["HTTP_X_REQUEST_ID"]))
-        return bytes(super().build_response_header())
+    def write(self, data: bytes) -> None:
+        request, server = self.request, self.channel.server
+        if not self.wrote_header:
+            own = ("X-Request-ID", self.environ["HTTP_X_REQUEST_ID"]), ("Date", server.date)
+            self.response_headers += own
+            if server.leaving:  # the client should open another connection elsewhere
+                self.set_close_on_finish()
+        stays = self.version == "1.1" and not (self.close_on_finish or request.connection_close)
+        if self.wrote_header or len(data) != self.content_length or not (stays and self.has_body):
+            super().write(data)
+            return
+        # As is the rule, waitress has nothing to add.
+        lines = [
+            f"HTTP/1.1 {self.status}",
+            *(f"{k}: {v}" for k, v in self.response_headers),
+            "",
+            "",
+        ]
+        self.wrote_header, self.content_bytes_written = True, len(data)
+        self.channel.write_soon("\r\n".join(lines).encode("latin-1") + data, whole=True)
 
     def service(self) -> None:
         try:

@@ -7,9 +7,11 @@ import time
 from typing import Any
 
 from ..service.protocol import Application, ServeConfig, Source
-from .listener import GRACE
 from .loop import LOOK, Loop
+from .sockets import ignore_new
 
+GRACE = 0.1  # seconds for what is on its way to a server that stops accepting
+LOOKS = 5  # in that time, which a busy machine makes longer
 STUCK = 75  # exit code of a process with an answer that does not end
 
 log = logging.getLogger(__name__)
@@ -76,9 +78,13 @@ class Worker:
         while time.monotonic() < min(deadline, busy + GRACE):
             if has_left is not self._for_all:  # also if the signal for all came second
                 has_left = self._for_all
+                if has_left:  # accept for a moment longer, while no connections begin
+                    ignore_new(self._loop.socket)
+                    for _ in range(LOOKS):
+                        self._watch(GRACE / LOOKS)
                 self._loop.leave(has_left)
                 busy = time.monotonic()
-            self._watch(GRACE / 5)
+            self._watch(GRACE / LOOKS)
             if self._loop.is_busy:
                 busy = time.monotonic()
         self._loop.end(1)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -26,93 +26,59 @@ from .root_path import RootPath
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 HEALTH = OPEN - {"/"}
+DEFAULTS = ServeConfig()
+RESTARTING = (
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The model is being restarted. Retry after 1 second.",
+)
 WSGI = falcon.App[falcon.Request, falcon.Response]
 
 
-class Unavailable(Status):
-    """Stands in for a model while no process can serve it (protocol.Application)."""
+class Service(Status):
+    """A model as an application of the transport (protocol.Application).
 
-    def __init__(
-        self,
-        package: Package,
-        settings: ServeConfig,
-        board: Board | None = None,
-        seat: int = 0,
-        known: Iterable[str] = (),
-        guards: Iterable[Any] = (),
-    ) -> None:
-        name = package.distribution
-        self._metrics = Metrics(name, about(name)["version"], board, seat, known)
-        self._routes: Collection[str] = ()
-        self._root = RootPath(settings)
-        self._log = AccessLog(settings.log, self._metrics.dropped)
-        first = [Refusals(), *cors.middleware(settings.cors_origins)]
-        self.app: WSGI = falcon.App(middleware=[*first, *guards])
-        self.app.req_options.strip_url_path_trailing_slash = True
-        problems.add_to(self.app)
-
-    def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request, here with 503."""
-        said = "The model is being restarted. Retry after 1 second."
-        environ.setdefault(REFUSAL, (HTTPStatus.SERVICE_UNAVAILABLE, said))
-        self._root.mount(environ)
-        return self.app(environ, start_response)
-
-    def record(self, request: Request, status: int, seconds: float) -> None:
-        """Count and log a request that was answered."""
-        path = request.path.rstrip("/") or "/"
-        self._metrics.request(path if path in self._routes else OTHER, status, seconds)
-        self._log.record(request, status, seconds)
-
-    def is_quick(self, path: str, alone: bool) -> bool:
-        """Whether an answer takes about as little time as waking a thread."""
-        return True
-
-    def working_since(self) -> float | None:
-        """Since when the oldest answer is being worked on; here nothing takes long."""
-        return None
-
-    def note_waiting(self, requests: int) -> None:
-        """Note how many requests wait."""
-        self._metrics.depth(requests)
-
-    def close(self, seconds: float) -> None:
-        """Write what is still to be logged, for at most so long."""
-        self._metrics.depth(0)
-        self._log.close(seconds)
-        HANDLER.close_output(seconds)
-
-
-class Service(Unavailable):
-    """A model as an application of the transport (protocol.Application)."""
+    Without a model it refuses everything: so it stands in while no process can serve the model.
+    """
 
     def __init__(
         self,
         package: Package,
         model: Any,
-        settings: ServeConfig | None = None,
+        settings: ServeConfig = DEFAULTS,
         board: Board | None = None,
         seat: int = 0,
     ) -> None:
-        settings = settings or ServeConfig()
-        schema = Schema.of(model, settings.max_rows)
-        known, guards = labels.of(schema.answer, model), [ApiKeyMiddleware(settings)]
-        super().__init__(package, settings, board, seat, known, guards)
-        independent = Manifest(package).independent
-        together = bool(independent) and getattr(model, "batch", True) and schema.is_batchable
-        self._batcher = Batcher(
-            schema.bind(model.predict),
-            settings.max_batch if together else 1,
-            settings.max_rows,
-            self._metrics.batch,
-        )
-        self._working: dict[int, float] = {}  # thread to since when it works, waits left out
         info = about(package.distribution)
+        self._metrics = Metrics(info["title"], info["version"], board, seat)
+        self._root = RootPath(settings)
+        self._log = AccessLog(settings.log, self._metrics.dropped)
+        self._working: dict[int, float] = {}  # thread to since when it works, waits left out
+        self._batcher = Batcher(list)
+        self._routes: dict[str, Any] = {}
+        middleware = [Refusals(), *cors.middleware(settings.cors_origins)]
+        if model is not None:
+            middleware.append(ApiKeyMiddleware(settings))
+            self._routes = self._serve(model, settings, info, Manifest(package).independent)
+        self.app: WSGI = falcon.App(middleware=middleware)
+        self.app.req_options.strip_url_path_trailing_slash = True
+        for address, resource in self._routes.items():
+            self.app.add_route(address, resource)
+        problems.add_to(self.app)
+
+    def _serve(
+        self, model: Any, settings: ServeConfig, info: dict[str, str], independent: bool | None
+    ) -> dict[str, Any]:
+        """What answers at each address."""
+        schema = Schema.of(model, settings.max_rows)
+        together = independent and getattr(model, "batch", True) and schema.is_batchable
+        most = settings.max_batch if together else 1
+        predict = schema.bind(model.predict)
+        self._batcher = Batcher(predict, most, settings.max_rows, self._metrics.batch)
+        self._metrics.know(labels.of(schema.answer, model))
+        name, number = info["title"], info["version"]
+        protocol = Protocol(name, number, schema, self._predict, self, independent)
         document = openapi(info, schema, getattr(model, "examples", []))
-        protocol = Protocol(
-            package.distribution, info["version"], schema, self._predict, self, independent
-        )
-        self._routes = {
+        return {
             "/": Page(),
             "/predict": Prediction(schema, self._predict, {falcon.MEDIA_JSON: tables.from_request}),
             "/invocations": Prediction(schema, self._predict, tables.KINDS),
@@ -123,18 +89,24 @@ class Service(Unavailable):
             "/openapi.json": OpenAPI(document),
             **protocol.routes(),
         }
-        for address, resource in self._routes.items():
-            self.app.add_route(address, resource)
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request."""
         thread = threading.get_ident()
         self._working[thread] = time.monotonic()
+        if not self._routes:
+            environ.setdefault(REFUSAL, RESTARTING)
         self._root.mount(environ)
         try:
             return self.app(environ, start_response)
         finally:
             self._working.pop(thread, None)
+
+    def record(self, request: Request, status: int, seconds: float) -> None:
+        """Count and log a request that was answered."""
+        path = request.path.rstrip("/") or "/"
+        self._metrics.request(path if path in self._routes else OTHER, status, seconds)
+        self._log.record(request, status, seconds)
 
     def is_quick(self, path: str, alone: bool) -> bool:
         """Whether an answer takes about as little time as waking a thread."""
@@ -148,6 +120,12 @@ class Service(Unavailable):
     def note_waiting(self, requests: int) -> None:
         """Note how many requests wait, beside those that wait for a batch."""
         self._metrics.depth(requests + self._batcher.depth)
+
+    def close(self, seconds: float) -> None:
+        """Write what is still to be logged, for at most so long."""
+        self._metrics.depth(0)
+        self._log.close(seconds)
+        HANDLER.close_output(seconds)
 
     def _predict(self, data: Any) -> Any:
         """The model's answers, in a batch with those for others who ask at this moment."""

@@ -66,7 +66,8 @@ class Batcher:
         self._ended = 0.0  # the time.monotonic() at which it ended
         self._doubt = 1  # batches to go without waiting after the next wait in vain
         self._skip = 0  # batches still to go without
-        self._mean = 0.0  # seconds that a prediction takes, as a moving average
+        # Seconds that a prediction takes: falls fast and rises slowly, for other threads lengthen some.
+        self._usual = 0.0
         self.busy_since: float | None = None
         """The time.monotonic() at which the running call of `predict` began, if one runs."""
 
@@ -79,7 +80,7 @@ class Batcher:
         if self.busy_since is not None:
             return False
         is_lone = alone and not self._running and self._expected < 2
-        return self._mean < (SHORT if is_lone else SWITCH)
+        return self._usual < (SHORT if is_lone else SWITCH)
 
     @property
     def depth(self) -> int:
@@ -111,7 +112,8 @@ class Batcher:
         start = self.busy_since = time.monotonic()
         self._run(batch)
         self._ended = time.monotonic()
-        self._mean += (self._ended - start - self._mean) / 5
+        took = self._ended - start
+        self._usual += (took - self._usual) / (2 if took < self._usual else 20)
         self.busy_since = None
         with self._lock:
             self._expected = len(self._waiting) + len(batch)
@@ -128,7 +130,7 @@ class Batcher:
     def _gather(self, ticket: _Ticket) -> list[_Ticket]:
         """The next batch; the lock is held."""
         wanted = min(self._expected, self._max_batch) - 1
-        if len(self._waiting) < wanted and self._mean > QUICK:
+        if len(self._waiting) < wanted and self._usual > QUICK:
             self._wait(wanted)
         batch = [ticket]
         rows = ticket.size
@@ -141,7 +143,7 @@ class Batcher:
 
     def _wait(self, wanted: int) -> None:
         """Let those join who were answered last, if that was of use lately; the lock is held."""
-        seconds = self._ended + min(self._mean, LONGEST_WAIT) - time.monotonic()
+        seconds = self._ended + min(self._usual, LONGEST_WAIT) - time.monotonic()
         if seconds <= 0:
             return
         if self._skip:

@@ -31,20 +31,17 @@ ABOUT = {
 class Metrics:
     """The metrics of one process."""
 
-    def __init__(
-        self,
-        name: str,
-        version: str,
-        board: Board | None = None,
-        seat: int = 0,
-        labels: Iterable[str] = (),
-    ) -> None:
+    def __init__(self, name: str, version: str, board: Board | None = None, seat: int = 0) -> None:
         self._about = f'model_info{{name="{_escape(name)}",version="{_escape(version)}"}} 1.0'
         self._board = board or Board()
         self._sheet = self._board.sheet(seat)
-        self._labels = {cut: _key(cut) for label in labels if (cut := label[:LABEL_LENGTH])}
+        self._labels: dict[str, str] = {}  # to the key of its series
         self._lock = threading.Lock()
         self.depth(0)
+
+    def know(self, labels: Iterable[str]) -> None:
+        """Count predictions by these labels, and others together."""
+        self._labels = {cut: _key(cut) for label in labels if (cut := label[:LABEL_LENGTH])}
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count a request."""
