@@ -127,7 +127,7 @@ def test_every_import_is_a_declared_dependency() -> None:
 
 
 # Lines of code that the service may take, without the protocols that can be deleted as one file each.
-MOST_OF_SERVICE = 1_640
+MOST_OF_SERVICE = 1_390
 SERVICE = REPOSITORY / "templates/project/src/example_model/_runtime"
 REMOVABLE = {"oip.py"}
 

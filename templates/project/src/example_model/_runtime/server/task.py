@@ -50,7 +50,7 @@ class Task(WSGITask):
         # As is the rule, waitress has nothing to add.
         lines = [
             f"HTTP/1.1 {self.status}",
-            *(f"{k}: {v}" for k, v in self.response_headers),
+            *(f"{k.title()}: {v}" for k, v in self.response_headers),
             "",
             "",
         ]
