@@ -298,7 +298,8 @@ for kind, model, answers in (
     (Any, None, ["Ann Smith has", 7, 0.5, [1]]),
     (list[Size], None, [[Size.SMALL]]),
 ):
-    metrics = Metrics("churn", "1", labels=labels.of(kind, model))
+    metrics = Metrics("churn", "1")
+    metrics.know(labels.of(kind, model))
     metrics.predictions(answers)
     print(metrics.render().decode())
 """

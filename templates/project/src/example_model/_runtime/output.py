@@ -111,25 +111,24 @@ class LogHandler(logging.Handler):
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Interrupt a system call of the main thread after a time. Raises TimeoutError."""
-    if (
-        not hasattr(signal, "setitimer")
-        or threading.current_thread() is not threading.main_thread()
-    ):
+def at_most(seconds: float, *numbers: signal.Signals) -> Iterator[None]:
+    """Interrupt what the main thread does after a time, or at one of these signals. Raises TimeoutError."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not hasattr(signal, "setitimer") or not is_main:
         yield
         return
 
-    def interrupt(*_: Any) -> None:
-        raise TimeoutError
+    def interrupt(number: int, _: Any) -> None:
+        raise TimeoutError(f"It was interrupted by signal {number}.")
 
-    former = signal.signal(signal.SIGALRM, interrupt)
+    former = {number: signal.signal(number, interrupt) for number in (signal.SIGALRM, *numbers)}
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 HANDLER = LogHandler()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from . import output
+from .board import Board
 from .package import Package
 from .server.supervisor import Supervisor
-from .service.app import Service, Unavailable
-from .service.metrics import Board
+from .service.app import Service
 from .service.protocol import UNSHARED, Application, ServeConfig
 
 TASKS = Path("/proc/self/task")
@@ -32,7 +32,6 @@ class Project:
         self.configure, self.has_changed = configure, has_changed
         self._package, self._load, self._is_shareable = package, load, is_shareable
         self._board = Board()
-        self.leave = self._board.fold
 
     def share(self) -> tuple[Any, bool]:
         """The model, loaded for all processes to share, or None; and whether forking is still safe.
@@ -65,7 +64,7 @@ class Project:
     def unavailable(self, settings: ServeConfig, seat: int) -> Application:
         """An application without a model, which refuses everything."""
         output.HANDLER.use_thread()
-        return Unavailable(self._package, settings, self._board, seat)
+        return Service(self._package, None, settings, self._board, seat)
 
 
 def serve(

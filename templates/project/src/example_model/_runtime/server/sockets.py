@@ -22,29 +22,26 @@ def connections_within(wanted: int) -> int:
     except ImportError:  # Windows has no such limit
         return wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted + SPARE or soft == resource.RLIM_INFINITY:
-        limit = wanted + SPARE if hard == resource.RLIM_INFINITY else min(wanted + SPARE, hard)
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < wanted + SPARE:
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
-            soft = max(soft, limit)
-    possible = max(min(wanted, soft - SPARE), 8)
+            limit = wanted + SPARE if hard == unlimited else min(wanted + SPARE, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            soft = limit
+    possible = wanted if soft == unlimited else max(min(wanted, soft - SPARE), 8)
     if possible < wanted:
-        log.warning(
-            "connection_limit is %d, not %d: a process may have %d files open (ulimit -n).",
-            *(possible, wanted, soft),
-        )
+        said = "connection_limit is %d, not %d: a process may have %d files open (ulimit -n)."
+        log.warning(said, possible, wanted, soft)
     return possible
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen on an address. Raises ProjectError."""
+    """Listen on an address, where :: is any of IPv4 too if the system can. Raises ProjectError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    is_any = host == "::" and socket.has_dualstack_ipv6()
     try:
-        is_any = host == "::"  # of both families, where the system can
         return socket.create_server(
-            (host, port),
-            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
-            backlog=1024,
-            dualstack_ipv6=is_any and socket.has_dualstack_ipv6(),
+            (host, port), family=family, backlog=1024, dualstack_ipv6=is_any
         )
     except OSError as error:
         raise ProjectError(

@@ -80,11 +80,5 @@ class ApiKeyMiddleware:
 def _digests(keys: Iterable[str]) -> list[bytes]:
     """The hashes of keys, in either encoding that clients send them in."""
     known = [key.strip() for key in keys if key.strip()]
-    encoded = {key.encode() for key in known} | {
-        key.encode("latin-1", "replace") for key in known if _is_latin(key)
-    }
-    return [hashlib.sha256(key).digest() for key in sorted(encoded)]
-
-
-def _is_latin(text: str) -> bool:
-    return all(ord(character) < 256 for character in text)
+    encoded = {key.encode("latin-1", "backslashreplace") for key in known}
+    return [hashlib.sha256(key).digest() for key in sorted(encoded | {k.encode() for k in known})]

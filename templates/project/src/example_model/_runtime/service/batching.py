@@ -31,11 +31,6 @@ class _Ticket:
         self.wake = threading.Lock()  # held until there is an answer, or the lead to take
         self.wake.acquire()
 
-    def result(self) -> Any:
-        if self.error is not None:
-            raise self.error
-        return self.answer
-
 
 class Batcher:
     """Calls `predict` from one thread at a time, which few models can do without.
@@ -71,7 +66,8 @@ class Batcher:
         self._ended = 0.0  # the time.monotonic() at which it ended
         self._doubt = 1  # batches to go without waiting after the next wait in vain
         self._skip = 0  # batches still to go without
-        self._mean = 0.0  # seconds that a prediction takes, as a moving average
+        # Seconds that a prediction takes: falls fast and rises slowly, for other threads lengthen some.
+        self._usual = 0.0
         self.busy_since: float | None = None
         """The time.monotonic() at which the running call of `predict` began, if one runs."""
 
@@ -84,7 +80,7 @@ class Batcher:
         if self.busy_since is not None:
             return False
         is_lone = alone and not self._running and self._expected < 2
-        return self._mean < (SHORT if is_lone else SWITCH)
+        return self._usual < (SHORT if is_lone else SWITCH)
 
     @property
     def depth(self) -> int:
@@ -106,7 +102,9 @@ class Batcher:
             ticket.wake.acquire()
         if leads or ticket.leads:
             self._lead(ticket)
-        return ticket.result()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.answer
 
     def _lead(self, ticket: _Ticket) -> None:
         with self._lock:
@@ -114,7 +112,8 @@ class Batcher:
         start = self.busy_since = time.monotonic()
         self._run(batch)
         self._ended = time.monotonic()
-        self._mean += (self._ended - start - self._mean) / 5
+        took = self._ended - start
+        self._usual += (took - self._usual) / (2 if took < self._usual else 20)
         self.busy_since = None
         with self._lock:
             self._expected = len(self._waiting) + len(batch)
@@ -131,8 +130,8 @@ class Batcher:
     def _gather(self, ticket: _Ticket) -> list[_Ticket]:
         """The next batch; the lock is held."""
         wanted = min(self._expected, self._max_batch) - 1
-        if len(self._waiting) < wanted and self._mean > QUICK and (left := self._patience()) > 0:
-            self._wait(wanted, left)
+        if len(self._waiting) < wanted and self._usual > QUICK:
+            self._wait(wanted)
         batch = [ticket]
         rows = ticket.size
         while self._waiting and len(batch) < self._max_batch:
@@ -142,8 +141,11 @@ class Batcher:
             batch.append(self._waiting.popleft())
         return batch
 
-    def _wait(self, wanted: int, seconds: float) -> None:
-        """Let others join, if that was of use lately; the lock is held."""
+    def _wait(self, wanted: int) -> None:
+        """Let those join who were answered last, if that was of use lately; the lock is held."""
+        seconds = self._ended + min(self._usual, LONGEST_WAIT) - time.monotonic()
+        if seconds <= 0:
+            return
         if self._skip:
             self._skip -= 1
             return
@@ -154,19 +156,18 @@ class Batcher:
             self._skip = self._doubt = min(2 * self._doubt, MOST_DOUBT)
         self._wanted = 0
 
-    def _patience(self) -> float:
-        """Seconds in which those who were answered last may still be back."""
-        return self._ended + min(self._mean, LONGEST_WAIT) - time.monotonic()
-
     def _run(self, batch: list[_Ticket]) -> None:
         try:
             self._answer(batch)
         except BaseException as error:
-            if len(batch) == 1:
-                batch[0].error = _as_exception(error)
-            else:  # whose rows were to blame shows when each is asked alone
+            if len(batch) > 1:  # whose rows were to blame shows when each is asked alone
                 for ticket in batch:
                     self._run([ticket])
+            elif isinstance(error, Exception):
+                batch[0].error = error
+            else:  # as itself it would end the thread that leads, and nobody would ever lead again
+                batch[0].error = PredictionFailed(repr(error))
+                batch[0].error.__cause__ = error
 
     def _answer(self, batch: Sequence[_Ticket]) -> None:
         if len(batch) == 1:
@@ -182,15 +183,3 @@ class Batcher:
         for ticket in batch:
             ticket.answer = answers[start : start + ticket.size]
             start += ticket.size
-
-
-def _as_exception(error: BaseException) -> Exception:
-    """An error like others, of a SystemExit or of a panic of Rust.
-
-    As itself it would end the thread that leads, and nobody would ever lead again.
-    """
-    if isinstance(error, Exception):
-        return error
-    failure = PredictionFailed(repr(error))
-    failure.__cause__ = error
-    return failure

@@ -5,7 +5,6 @@ answers. The application (`service/`) makes them. Neither imports anything else 
 """
 
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -16,7 +15,9 @@ from ..secret import Secret
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 UNSHARED = "SERVE_UNSHARED"  # an environment variable: set where each process loads its own model
-Headers = list[tuple[str, str]]
+REFUSAL = (
+    "service.refusal"  # in the environ of a request: the status and the words to refuse it with
+)
 
 
 class ServeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -52,14 +53,6 @@ class Request(NamedTuple):
     id: str
     method: str = "-"
     path: str = "-"
-    origin: str | None = None
-
-
-class Answer(NamedTuple):
-    """The headers and the body of an answer."""
-
-    headers: Headers
-    body: bytes
 
 
 class Application(Protocol):
@@ -72,13 +65,10 @@ class Application(Protocol):
     """Why the service is not ready, if it is not."""
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request."""
-
-    def refuse(self, request: Request, status: HTTPStatus, detail: str) -> Answer:
-        """The answer to a request that the transport does not hand on."""
+        """Answer a request; or refuse it, where the transport has put a refusal into the environ."""
 
     def record(self, request: Request, status: int, seconds: float) -> None:
-        """Count and log a request that was answered, by `wsgi` or by `refuse`."""
+        """Count and log a request that was answered."""
 
     def is_quick(self, path: str, alone: bool) -> bool:
         """Whether an answer takes about as little time as waking a thread; `alone` if nobody waits."""
@@ -110,9 +100,6 @@ class Source(Protocol):
 
     def unavailable(self, settings: ServeConfig, seat: int) -> Application:
         """An application without a model, which refuses everything."""
-
-    def leave(self, seat: int) -> None:
-        """Note that the process at a seat has ended."""
 
     def has_changed(self) -> bool:
         """Whether an artifact differs from what was saved."""
