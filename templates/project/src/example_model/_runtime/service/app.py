@@ -8,7 +8,9 @@ from typing import Any
 
 import falcon
 
-from .. import tables
+from .. import block, tables
+from ..columns import ALONE
+from ..fields import fields
 from ..manifest import Manifest
 from ..output import HANDLER
 from ..package import Package
@@ -115,17 +117,18 @@ class Service(Front):
         independent = Manifest(package).independent
         together = bool(independent) and getattr(model, "batch", True) and schema.is_batchable
         metrics = Metrics(name, number, board, seat, labels.of(schema.answer, model))
+        self._label = next((part.key for part in fields(schema.answer)), ALONE)
         routes: dict[str, Any] = {}
         super().__init__(settings, metrics, routes.keys())
         self._batcher = Batcher(
-            schema.bind(model.predict),
+            block.bind(schema, model),
             settings.max_batch if together else 1,
             settings.max_rows,
             metrics.batch,
         )
         self._working: dict[int, float] = {}  # thread to since when it works, waits left out
         document = openapi(info, schema, getattr(model, "examples", []))
-        protocol = Protocol(name, number, schema, self._predict, self._status, independent)
+        protocol = Protocol(name, number, schema, model, self._predict, self._status, independent)
         routes |= {
             "/": Page(),
             "/predict": Prediction(schema, self._predict, {falcon.MEDIA_JSON: tables.from_request}),
@@ -172,7 +175,8 @@ class Service(Front):
         self._working.pop(thread, None)
         answers = self._batcher.predict(data)
         self._working[thread] = time.monotonic()
-        self._metrics.predictions(answers)
+        is_block = isinstance(answers, block.Block)
+        self._metrics.predictions(answers.count(self._label) if is_block else answers)
         return answers
 
 

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..block import Block, join
+
 QUICK = 0.001  # seconds; a faster model gains nothing from a fuller batch
 SHORT = 0.02  # seconds that whoever comes next may have to wait before it is even read
 SWITCH = 0.0001  # seconds; what a faster model costs is less than a batch saves
@@ -24,7 +26,7 @@ class _Ticket:
 
     def __init__(self, rows: Any) -> None:
         self.rows = rows
-        self.size = len(rows) if isinstance(rows, list) else 1
+        self.size = len(rows) if isinstance(rows, list | Block) else 1
         self.answer: Any = None
         self.error: Exception | None = None
         self.leads = False
@@ -137,7 +139,7 @@ class Batcher:
         rows = ticket.size
         while self._waiting and len(batch) < self._max_batch:
             rows += self._waiting[0].size
-            if rows > self._max_rows:
+            if rows > self._max_rows or type(self._waiting[0].rows) is not type(ticket.rows):
                 break
             batch.append(self._waiting.popleft())
         return batch
@@ -173,7 +175,7 @@ class Batcher:
             batch[0].answer = self._predict(batch[0].rows)
             self._observe(batch[0].size)
             return
-        rows = [row for ticket in batch for row in ticket.rows]
+        rows = join([ticket.rows for ticket in batch])
         answers = self._predict(rows)
         if len(answers) != len(rows):
             raise ValueError(f"predict gave {len(answers)} answers for {len(rows)} rows")

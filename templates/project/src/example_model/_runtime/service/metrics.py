@@ -5,6 +5,7 @@ import mmap
 import struct
 import threading
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -172,15 +173,16 @@ class Metrics:
     def predictions(self, answers: Any) -> None:
         """Count answers by their label, where it is one of few that were known beforehand.
 
-        A label is the answer itself, or the first of its fields.
+        A label is the answer itself, or the first of its fields; a Counter holds labels already.
         """
-        if not self._labels or not isinstance(answers, list):
+        if not self._labels or not isinstance(answers, list | Counter):
             return
-        counts: dict[str, int] = {}
-        for answer in answers:
-            label = str(_label(answer))[:LABEL_LENGTH]
-            label = label if label in self._labels else OTHER
-            counts[label] = counts.get(label, 0) + 1
+        known = isinstance(answers, Counter)
+        found = answers if known else Counter(str(_label(answer)) for answer in answers)
+        counts: Counter[str] = Counter()
+        for label, count in found.items():
+            label = str(label)[:LABEL_LENGTH]
+            counts[label if label in self._labels else OTHER] += count
         for label, count in counts.items():
             self._add((PREDICTIONS, (("label", label),)), count)
 
