@@ -212,6 +212,7 @@ def schema(
 @click.command()
 @click.option("--host", help="Address to listen on; 0.0.0.0 to be reached from other machines.")
 @click.option("--port", envvar="PORT", help="Port to listen on; 0 for any free one. [$PORT]")
+@click.option("--grpc-port", help="Port for gRPC, which is served beside HTTP; 0 for any free one.")
 @click.option("--workers", envvar="WEB_CONCURRENCY", help="Processes. [$WEB_CONCURRENCY]")
 @click.option("--reload", is_flag=True, help="Restart when the code or an artifact changes.")
 @settings_option
@@ -221,6 +222,7 @@ def serve(
     project: Project,
     host: str | None,
     port: str | None,
+    grpc_port: str | None,
     workers: str | None,
     reload: bool,
     overrides: dict[str, str],
@@ -230,7 +232,7 @@ def serve(
     from .service import ServeConfig
     from .serving import serve as run
 
-    options = {"host": host, "port": port, "workers": workers}
+    options = {"host": host, "port": port, "grpc_port": grpc_port, "workers": workers}
     chosen = {key: value for key, value in options.items() if value is not None}
 
     def configure() -> ServeConfig:
@@ -243,10 +245,15 @@ def serve(
         project.package,
         project.model,
         configure,
-        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C."),
+        _announce,
         project.manifest.watch(),
         project.manifest.is_data,
     )
+
+
+def _announce(url: str, grpc: str) -> None:
+    also = f" gRPC is at {grpc}." if grpc else ""
+    click.echo(f"Serving at {url}, with a page to try it.{also} Stop with Ctrl-C.")
 
 
 @click.command()

@@ -66,6 +66,7 @@ class Supervisor:
         application = self._source.application(self._model, settings, 0)
         worker = self._worker(application, settings)
         signal.signal(signal.SIGINT, worker.stop_all)
+        application.begin()
         announce(url_of(self._listening))
         worker.run()
 
@@ -143,6 +144,7 @@ class Supervisor:
             worker = self._worker(application, settings, parent)
             signal.signal(signal.SIGTERM, worker.stop)
             signal.signal(signal.SIGUSR1, worker.stop_all)
+            application.begin()
             ready(model is not None)
             worker.run()
 

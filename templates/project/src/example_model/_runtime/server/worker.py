@@ -86,6 +86,7 @@ class Worker:
 
     def _drain(self, loop: Loop) -> None:
         self._application.reason = "The service is stopping."
+        self._application.leave(self._settings.drain_seconds)
         now = time.monotonic()
         deadline, quiet = now + self._settings.drain_seconds, now + GRACE
         is_closed = False
@@ -99,7 +100,7 @@ class Worker:
             self._watch(loop)
             time.sleep(GRACE / 5)
             now = time.monotonic()
-            if self._listener.is_busy:
+            if self._listener.is_busy or self._application.is_busy:
                 quiet = now + GRACE
         loop.end(1)
         self._listener.task_dispatcher.shutdown(timeout=1)

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -41,6 +42,7 @@ class Front:
         self._root = RootPath(settings)
         self._log = AccessLog(metrics, settings.log, routes, self._root)
         self.record = self._log.record
+        self._grpc: Any = None  # the server beside HTTP, where there is one
 
     @property
     def reason(self) -> str | None:
@@ -59,6 +61,19 @@ class Front:
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             headers.append(("Retry-After", "1"))
         return Answer([*headers, *self._cors.headers(request.origin)], body)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether requests are answered that do not come by HTTP."""
+        return self._grpc is not None and self._grpc.is_busy
+
+    def begin(self) -> None:
+        """Start what serves beside HTTP. Raises ProjectError."""
+
+    def leave(self, seconds: float) -> None:
+        """Let that finish what it does, within so long, and end."""
+        if self._grpc is not None:
+            self._grpc.leave(seconds)
 
     def note_waiting(self, requests: int) -> None:
         """Note how many requests wait."""
@@ -118,8 +133,8 @@ class Service(Front):
         together = bool(independent) and getattr(model, "batch", True) and schema.is_batchable
         metrics = Metrics(name, number, board, seat, labels.of(schema.answer, model))
         self._label = next((part.key for part in fields(schema.answer)), ALONE)
-        routes: dict[str, Any] = {}
-        super().__init__(settings, metrics, routes.keys())
+        self._known: set[str] = set()
+        super().__init__(settings, metrics, self._known)
         self._batcher = Batcher(
             block.bind(schema, model),
             settings.max_batch if together else 1,
@@ -129,7 +144,8 @@ class Service(Front):
         self._working: dict[int, float] = {}  # thread to since when it works, waits left out
         document = openapi(info, schema, getattr(model, "examples", []))
         protocol = Protocol(name, number, schema, model, self._predict, self._status, independent)
-        routes |= {
+        self._settings, self._protocol, self._keys = settings, protocol, ApiKeyMiddleware(settings)
+        routes = {
             "/": Page(),
             "/predict": Prediction(schema, self._predict, {falcon.MEDIA_JSON: tables.from_request}),
             "/invocations": Prediction(schema, self._predict, tables.KINDS),
@@ -140,21 +156,42 @@ class Service(Front):
             "/openapi.json": OpenAPI(document),
             **protocol.routes(),
         }
-        self.app: WSGI = falcon.App(middleware=[NoSniff(), self._cors, ApiKeyMiddleware(settings)])
+        self.app: WSGI = falcon.App(middleware=[NoSniff(), self._cors, self._keys])
         self.app.req_options.strip_url_path_trailing_slash = True
         for address, resource in routes.items():
             self.app.add_route(address, resource)
         problems.add_to(self.app)
+        self._known.update(routes)
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request."""
+        self._root.mount(environ)
+        with self._at_work():
+            return self.app(environ, start_response)
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
         thread = threading.get_ident()
         self._working[thread] = time.monotonic()
-        self._root.mount(environ)
         try:
-            return self.app(environ, start_response)
+            yield
         finally:
             self._working.pop(thread, None)
+
+    def begin(self) -> None:
+        """Serve gRPC, too, where the settings name a port for it. Raises ProjectError."""
+        if self._settings.grpc_port is None:
+            return
+        from . import grpc_server  # late: not every project has grpcio
+
+        def record(name: str, method: str, status: int, seconds: float) -> None:
+            self.record(Request(name, "gRPC", method), status, seconds)
+
+        self._known.update(grpc_server.METHODS)
+        self._grpc = grpc_server.GrpcServer(
+            self._settings, self._protocol, self._status, self._keys, self._at_work, record
+        )
+        self._grpc.start()
 
     def is_quick(self, path: str, alone: bool) -> bool:
         """Whether an answer takes about as little time as waking a thread."""

@@ -105,23 +105,24 @@ class Protocol:
         self._outputs = tensors(schema.answer, "output", labelled=True)
         self._lists = {tensor.name for tensor in self._inputs if len(tensor.shape) > 1}
         self._decoder = msgspec.json.Decoder(Request)
-        self._independent = INDEPENDENT[independent]
         self._columnwise = takes_columns(schema, model)
-
-    def routes(self) -> dict[str, Any]:
-        """What answers at each of the protocol's addresses."""
-        server = {"name": self._name, "version": self._version, "extensions": [oip_binary.EXTENSION]}
-        model = {
-            "name": self._name,
-            "versions": [self._version],
+        self.server = {"name": name, "version": version, "extensions": [oip_binary.EXTENSION]}
+        """What the protocol says of the server."""
+        self.model = {
+            "name": name,
+            "versions": [version],
             "platform": "python",
             "inputs": self._inputs,
             "outputs": self._outputs,
-            "properties": {"independent_rows": self._independent},
+            "properties": {"independent_rows": INDEPENDENT[independent]},
         }
-        ready = self._status.check
+        """What the protocol says of the model."""
+
+    def routes(self) -> dict[str, Any]:
+        """What answers at each of the protocol's addresses."""
+        model, ready = self.model, self._status.check
         routes: dict[str, Any] = {
-            "/v2": fixed(server),
+            "/v2": fixed(self.server),
             "/v2/health/live": fixed({"live": True}),
             "/v2/health/ready": fixed({"ready": True}, ready),
         }
@@ -157,6 +158,13 @@ class Protocol:
         outputs = self._answered(rows, answers, wanted)
         answer = {"model_name": self._name, "model_version": self._version, "outputs": outputs}
         return answer if asked.id is None else {**answer, "id": asked.id}
+
+    def check(self, name: str, version: str) -> None:
+        """Raise HTTPNotFound for another model, or another version of it."""
+        if name != self._name or version not in ("", self._version):
+            raise falcon.HTTPNotFound(
+                description=f"There is only {self._name}, version {self._version}."
+            )
 
     def _answered(self, rows: Any, answers: Any, wanted: list[Tensor]) -> list[dict[str, Any]]:
         if isinstance(answers, Block):

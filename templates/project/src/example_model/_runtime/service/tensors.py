@@ -38,6 +38,21 @@ def read(name: str, datatype: str, number: int, content: memoryview) -> Any:
     return np.frombuffer(content, dtype) if number else np.empty(0, dtype)
 
 
+def of(name: str, datatype: str, values: list[Any]) -> Any:
+    """An array of values, or Words of bytes. Raises ValueError."""
+    if datatype == "BYTES":
+        try:
+            return Words(word.decode() for word in values)
+        except UnicodeDecodeError:
+            raise ValueError(f"Input {name!r} holds a word that is not text in UTF-8.") from None
+    import numpy as np  # late: a model may do without it
+
+    try:
+        return np.array(values, np.dtype(DTYPES[datatype]))
+    except OverflowError:
+        raise ValueError(f"Input {name!r} is not {datatype}.") from None
+
+
 def _words(name: str, number: int, content: memoryview) -> Iterator[str]:
     text, at, end = bytes(content), 0, len(content)
     if number * LENGTH.size > end:
@@ -56,22 +71,29 @@ def _words(name: str, number: int, content: memoryview) -> Iterator[str]:
 
 
 def write(name: str, datatype: str, values: Any) -> bytes:
-    """The bytes of a tensor's values, None as NaN or as an empty word. Raises InvalidAnswers."""
+    """The bytes of a tensor's values, as `plain` has them. Raises InvalidAnswers."""
     if datatype == "BYTES":
-        words = [b"" if value is None else value.encode() for value in _list(values)]
+        words = plain(name, datatype, values)
         return b"".join(part for word in words for part in (LENGTH.pack(len(word)), word))
+    return _numbers(name, datatype, values).tobytes()  # type: ignore[no-any-return]
+
+
+def plain(name: str, datatype: str, values: Any) -> Sequence[Any]:
+    """A tensor's values, None as NaN or as an empty word, and words as bytes. Raises InvalidAnswers."""
+    if datatype != "BYTES":
+        return _numbers(name, datatype, values).tolist()  # type: ignore[no-any-return]
+    words = values.tolist() if hasattr(values, "tolist") else values
+    return [b"" if word is None else word.encode() for word in words]
+
+
+def _numbers(name: str, datatype: str, values: Any) -> Any:
     import numpy as np  # late: a model may do without it
 
     try:
         if isinstance(values, list) and datatype[:2] != "FP" and None in values:
             raise TypeError("no number is missing")
-        return np.asarray(values, np.dtype(DTYPES[datatype])).tobytes()
+        return np.asarray(values, np.dtype(DTYPES[datatype]))
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidAnswers(
             f"The output {name} holds a value that is no {datatype}: ask for it as JSON."
         ) from error
-
-
-def _list(values: Any) -> Sequence[Any]:
-    found: Sequence[Any] = values.tolist() if hasattr(values, "tolist") else values
-    return found
