@@ -67,7 +67,7 @@ def from_csv(schema: Schema, body: bytes, absent: Collection[str] = ()) -> tuple
         names = header
     schema.check_number(len(records) - 1)
     piece = _numbered(readers.csv_piece(header, records[1:]))
-    rows = _rows(schema, piece, absent, named=bool(names))
+    rows = piece_rows(schema, piece, absent, named=bool(names))
     return rows, lambda answers: _to_csv(header, records[1:], schema.answers(rows, answers))
 
 
@@ -81,7 +81,7 @@ def from_parquet(schema: Schema, body: bytes, absent: Collection[str] = ()) -> t
     cells = {name: [cell for _, piece in found for cell in piece.cells[name]] for name in names}
     number = sum(batch.num_rows for batch in batches)
     piece = Piece(cells, range(1, number + 1), text=False, header=names)
-    rows = _rows(schema, piece, absent, named=not all(_is_number(name) for name in names))
+    rows = piece_rows(schema, piece, absent, named=not all(_is_number(name) for name in names))
     return rows, lambda answers: _to_parquet(batches, schema.answers(rows, answers))
 
 
@@ -108,7 +108,9 @@ def _numbered(piece: Piece) -> Piece:
     return piece._replace(faults=faults)
 
 
-def _rows(schema: Schema, piece: Piece, absent: Collection[str], named: bool) -> Any:
+def piece_rows(
+    schema: Schema, piece: Piece, absent: Collection[str] = (), named: bool = True
+) -> Any:
     """The rows of a table, as the model takes them. Raises InvalidRows."""
     if schema.fields:
         return record_rows(schema.row, pieces.complete(piece, schema.fields, absent)[0])
