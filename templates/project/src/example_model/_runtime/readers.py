@@ -185,7 +185,7 @@ def parquet_batches(
                 raise InvalidRows([Fault(f"the table unpacks to more than {most:,} bytes")], source)
             lines = range(start, start + batch.num_rows)
             start += batch.num_rows
-            yield batch, _batch_piece(batch, lines)
+            yield batch, batch_piece(batch, lines)
 
 
 @contextmanager
@@ -205,7 +205,8 @@ def parquet_file(file: BinaryIO, source: str = "") -> Iterator[Any]:
         raise InvalidRows([Fault(f"this is not a complete Parquet file: {why}")], source) from error
 
 
-def _batch_piece(batch: Any, lines: Sequence[int]) -> Piece:
+def batch_piece(batch: Any, lines: Sequence[int]) -> Piece:
+    """A piece of an Arrow batch, whose rows have these numbers."""
     names = batch.schema.names
     if len(set(names)) == len(names):
         return Piece(arrow.Cells(batch), lines, text=False, header=names)

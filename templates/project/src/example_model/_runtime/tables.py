@@ -13,12 +13,12 @@ from . import arrow, pieces, readers
 from . import columns as columnar
 from .columns import Columns
 from .errors import ProjectError
-from .exchange import KINDS, SUFFIXES, Decode, Render, from_request
+from .exchange import KINDS, REQUESTS, SUFFIXES, Decode, Render
 from .faults import MOST, Fault, InvalidRows, told
 from .fields import Field, field, fields, kind_of
 from .pieces import Piece
 
-__all__ = ["KINDS", "SUFFIXES", "Columns", "Decode", "InvalidTable", "Render", "Table", "from_request", "read", "scan"]  # fmt: skip
+__all__ = ["KINDS", "REQUESTS", "SUFFIXES", "Columns", "Decode", "InvalidTable", "Render", "Table", "read", "scan"]  # fmt: skip
 
 InvalidTable = InvalidRows
 PIECE = 1_024  # rows that are in memory at once; more of them take longer to read, each

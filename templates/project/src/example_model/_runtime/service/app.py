@@ -147,7 +147,7 @@ class Service(Front):
         self._settings, self._protocol, self._keys = settings, protocol, ApiKeyMiddleware(settings)
         routes = {
             "/": Page(),
-            "/predict": Prediction(schema, self._predict, {falcon.MEDIA_JSON: tables.from_request}),
+            "/predict": Prediction(schema, self._predict, tables.REQUESTS),
             "/invocations": Prediction(schema, self._predict, tables.KINDS),
             "/ping": fixed({"status": "ready"}, self._status.check),
             "/health/live": fixed({"status": "live"}),

@@ -72,7 +72,9 @@ def response(answer: dict[str, Any], raw: bool) -> Any:
         if raw:
             message.raw_output_contents.append(tensors.write(name, datatype, values))
         else:
-            getattr(added.contents, CONTENTS[datatype]).extend(tensors.plain(name, datatype, values))
+            getattr(added.contents, CONTENTS[datatype]).extend(
+                tensors.plain(name, datatype, values)
+            )
     return message
 
 

@@ -188,11 +188,15 @@ class Answers(stubs.GRPCInferenceServiceServicer):  # type: ignore[misc]
         """How many inferences wait or are being answered."""
 
     async def ServerLive(self, request: Any, context: Any) -> Any:
-        return await self._answer(context, "ServerLive", lambda: messages.ServerLiveResponse(live=True))
+        return await self._answer(
+            context, "ServerLive", lambda: messages.ServerLiveResponse(live=True)
+        )
 
     async def ServerReady(self, request: Any, context: Any) -> Any:
         ready = self._status.reason is None
-        return await self._answer(context, "ServerReady", lambda: messages.ServerReadyResponse(ready=ready))
+        return await self._answer(
+            context, "ServerReady", lambda: messages.ServerReadyResponse(ready=ready)
+        )
 
     async def ModelReady(self, request: Any, context: Any) -> Any:
         def answer() -> Any:
@@ -203,7 +207,9 @@ class Answers(stubs.GRPCInferenceServiceServicer):  # type: ignore[misc]
 
     async def ServerMetadata(self, request: Any, context: Any) -> Any:
         about = self._protocol.server
-        return await self._answer(context, "ServerMetadata", lambda: messages.ServerMetadataResponse(**about))
+        return await self._answer(
+            context, "ServerMetadata", lambda: messages.ServerMetadataResponse(**about)
+        )
 
     async def ModelMetadata(self, request: Any, context: Any) -> Any:
         def answer() -> Any:
@@ -213,7 +219,9 @@ class Answers(stubs.GRPCInferenceServiceServicer):  # type: ignore[misc]
         return await self._answer(context, "ModelMetadata", answer)
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:
-        return await self._answer(context, "ModelInfer", partial(self._infer, request), takes_time=True)
+        return await self._answer(
+            context, "ModelInfer", partial(self._infer, request), takes_time=True
+        )
 
     def _infer(self, message: Any) -> Any:
         with self._working():

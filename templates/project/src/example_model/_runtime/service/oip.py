@@ -218,14 +218,20 @@ class Protocol:
         piece = Piece(columns, range(1, number + 1), text=False, partial=True)
         return record_rows(self._schema.row, pieces.complete(piece, self._schema.fields)[0])
 
-
     def _block(self, inputs: list[Input]) -> Block | None:
         """The rows of tensors in bytes as columns, where that is all they need."""
-        if any(isinstance(tensor.data, list) and not isinstance(tensor.data, Words) for tensor in inputs):
+        if any(
+            isinstance(tensor.data, list) and not isinstance(tensor.data, Words)
+            for tensor in inputs
+        ):
             return None
         found = {tensor.name: _array(tensor) for tensor in inputs}
         sizes = {tensor.shape[0] for tensor in inputs}
-        if len(found) < len(inputs) or len(sizes) > 1 or any(each is None for each in found.values()):
+        if (
+            len(found) < len(inputs)
+            or len(sizes) > 1
+            or any(each is None for each in found.values())
+        ):
             return None
         (size,) = sizes
         self._schema.check_number(size)

@@ -133,7 +133,11 @@ def _labelled(part: Field, values: Mapping[Any, Any]) -> dict[str, Any] | None:
     """The columns of an answer that is a dict of numbers."""
     options = peel(part.type).options
     arguments = getattr(options[0], "__args__", ()) if len(options) == 1 else ()
-    if len(arguments) != 2 or arguments[0] is not str or not all(isinstance(k, str) for k in values):
+    if (
+        len(arguments) != 2
+        or arguments[0] is not str
+        or not all(isinstance(k, str) for k in values)
+    ):
         return None
     inner = field(part.name, part.key, arguments[1])
     if inner.kind.base != "float" or any(isinstance(each, dict) for each in values.values()):

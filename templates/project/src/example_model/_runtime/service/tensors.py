@@ -56,7 +56,9 @@ def of(name: str, datatype: str, values: list[Any]) -> Any:
 def _words(name: str, number: int, content: memoryview) -> Iterator[str]:
     text, at, end = bytes(content), 0, len(content)
     if number * LENGTH.size > end:
-        raise ValueError(f"Input {name!r} has {end:,} bytes, which is too few for {number:,} words.")
+        raise ValueError(
+            f"Input {name!r} has {end:,} bytes, which is too few for {number:,} words."
+        )
     for n in range(1, number + 1):
         start = at + LENGTH.size
         at = start + LENGTH.unpack_from(text, at)[0] if start <= end else start
