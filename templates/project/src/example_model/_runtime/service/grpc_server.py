@@ -19,10 +19,10 @@ from typing import Any
 
 import falcon
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from open_inference.grpc import protocol as messages
-from open_inference.grpc import service as stubs
 
 from ..errors import ProjectError
 from . import grpc_messages
@@ -114,7 +114,7 @@ class GrpcServer:
         ]
         guard = Guard(self._keys, self._record)
         server = grpc.aio.server(interceptors=[guard], options=options)
-        stubs.add_GRPCInferenceServiceServicer_to_server(self._answers, server)
+        server.add_generic_rpc_handlers([self._answers.handler()])
         ready = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(ready, server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -137,12 +137,13 @@ class GrpcServer:
             await ready.set(name, status)
 
     async def _stop(self, server: Any, seconds: float) -> None:
+        """Wait for inferences alone: a stream that only watches would hold the server up to the end."""
         stopping = asyncio.create_task(server.stop(seconds))
         deadline = time.monotonic() + seconds
-        await asyncio.sleep(0)
-        while self._answers.running and time.monotonic() < deadline:
-            await asyncio.sleep(TICK / 10)
-        await server.stop(None)  # streams that only watch do not hold it up
+        while time.monotonic() < deadline and not stopping.done():
+            await asyncio.sleep(TICK)
+            if not self._answers.running:
+                await server.stop(None)
         await stopping
 
 
@@ -170,7 +171,7 @@ class Guard(grpc.aio.ServerInterceptor):
         await context.abort(CODES[error.status_code], error.description)
 
 
-class Answers(stubs.GRPCInferenceServiceServicer):  # type: ignore[misc]
+class Answers:
     """The calls of the protocol."""
 
     def __init__(
@@ -187,59 +188,61 @@ class Answers(stubs.GRPCInferenceServiceServicer):  # type: ignore[misc]
         self.running = 0
         """How many inferences wait or are being answered."""
 
-    async def ServerLive(self, request: Any, context: Any) -> Any:
-        return await self._answer(
-            context, "ServerLive", lambda: messages.ServerLiveResponse(live=True)
+    def handler(self) -> Any:
+        """What gRPC calls, by the methods' names. It is given messages as bytes, which may be none."""
+        calls: dict[str, Callable[[Any], Any]] = {
+            "ServerLive": lambda _: messages.ServerLiveResponse(live=True),
+            "ServerReady": lambda _: messages.ServerReadyResponse(ready=self._is_ready),
+            "ModelReady": self._model_ready,
+            "ServerMetadata": lambda _: messages.ServerMetadataResponse(**self._protocol.server),
+            "ModelMetadata": self._model_metadata,
+            "ModelInfer": self._infer,
+        }
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                name: grpc.unary_unary_rpc_method_handler(partial(self._answer, name, call))
+                for name, call in calls.items()
+            },
         )
 
-    async def ServerReady(self, request: Any, context: Any) -> Any:
-        ready = self._status.reason is None
-        return await self._answer(
-            context, "ServerReady", lambda: messages.ServerReadyResponse(ready=ready)
-        )
+    @property
+    def _is_ready(self) -> bool:
+        return self._status.reason is None
 
-    async def ModelReady(self, request: Any, context: Any) -> Any:
-        def answer() -> Any:
-            self._protocol.check(request.name, request.version)
-            return messages.ModelReadyResponse(ready=self._status.reason is None)
+    def _model_ready(self, request: Any) -> Any:
+        self._protocol.check(request.name, request.version)
+        return messages.ModelReadyResponse(ready=self._is_ready)
 
-        return await self._answer(context, "ModelReady", answer)
+    def _model_metadata(self, request: Any) -> Any:
+        self._protocol.check(request.name, request.version)
+        return grpc_messages.metadata(self._protocol.model)
 
-    async def ServerMetadata(self, request: Any, context: Any) -> Any:
-        about = self._protocol.server
-        return await self._answer(
-            context, "ServerMetadata", lambda: messages.ServerMetadataResponse(**about)
-        )
+    def _infer(self, request: Any) -> Any:
+        self._protocol.check(request.model_name, request.model_version)
+        with invalid_is_400():
+            asked = grpc_messages.request(request)
+        raw = bool(request.raw_input_contents)
+        return grpc_messages.response(self._protocol.infer(asked), raw)
 
-    async def ModelMetadata(self, request: Any, context: Any) -> Any:
-        def answer() -> Any:
-            self._protocol.check(request.name, request.version)
-            return grpc_messages.metadata(self._protocol.model)
-
-        return await self._answer(context, "ModelMetadata", answer)
-
-    async def ModelInfer(self, request: Any, context: Any) -> Any:
-        return await self._answer(
-            context, "ModelInfer", partial(self._infer, request), takes_time=True
-        )
-
-    def _infer(self, message: Any) -> Any:
+    def _work(self, name: str, call: Callable[[Any], Any], content: bytes) -> bytes:
         with self._working():
-            self._protocol.check(message.model_name, message.model_version)
-            with invalid_is_400():
-                asked = grpc_messages.request(message)
-            raw = bool(message.raw_input_contents)
-            return grpc_messages.response(self._protocol.infer(asked), raw)
+            try:
+                request = getattr(messages, f"{name}Request").FromString(content)
+            except DecodeError as error:
+                raise falcon.HTTPBadRequest(description=f"This is no {name}Request.") from error
+            return bytes(call(request).SerializeToString())
 
     async def _answer(
-        self, context: Any, name: str, work: Callable[[], Any], takes_time: bool = False
-    ) -> Any:
+        self, name: str, call: Callable[[Any], Any], content: bytes, context: Any
+    ) -> bytes | None:
         """The answer to a call, or the error that ends it; recorded either way."""
         start, request_id, method = time.monotonic(), _id(context), f"/{SERVICE}/{name}"
         context.set_trailing_metadata((("x-request-id", request_id),))
+        work = partial(self._work, name, call, content)
         status, said = CLIENT_CLOSED_REQUEST, ""
         try:
-            answer = await self._in_time(context, work) if takes_time else work()
+            answer = await self._in_time(context, work) if name == "ModelInfer" else work()
             status = HTTPStatus.OK
             return answer
         except TimeoutError:
@@ -252,8 +255,9 @@ class Answers(stubs.GRPCInferenceServiceServicer):  # type: ignore[misc]
         finally:
             self._record(request_id, method, int(status), time.monotonic() - start)
         await context.abort(CODES.get(status, grpc.StatusCode.INTERNAL), said[:LONGEST])
+        return None
 
-    async def _in_time(self, context: Any, work: Callable[[], Any]) -> Any:
+    async def _in_time(self, context: Any, work: Callable[[], bytes]) -> bytes:
         """What a thread answers. Raises TimeoutError, and HTTPServiceUnavailable at capacity."""
         settings = self._settings
         if self.running >= settings.threads + settings.queue_limit:
