@@ -53,7 +53,8 @@ def bind(schema: Schema, model: Any) -> Callable[[Any], Any]:
     def call(rows: Any) -> Any:
         if not isinstance(rows, Block):
             return predict(rows)
-        return _answered(model.predict_columns(rows.columns), len(rows))
+        own = _each(rows.columns, _writable)
+        return _answered(model.predict_columns(own), len(rows))
 
     return call
 
@@ -67,6 +68,11 @@ def _answered(answers: Any, size: int) -> Block:
         if values.shape[:1] != (size,):
             raise InvalidAnswers(f"predict_columns gave {name} for other than {size} rows.")
     return Block(arrays, size)
+
+
+def _writable(values: Any) -> Any:
+    """The model's own array: one of a request's bytes cannot be changed."""
+    return values if values.flags.writeable else values.copy()
 
 
 def _array(values: Any) -> Any:

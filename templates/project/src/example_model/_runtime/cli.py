@@ -314,15 +314,10 @@ def serve(
         project.package,
         project.model,
         configure,
-        _announce,
+        lambda url: click.echo(f"Serving at {url}, with a page to try it. Stop with Ctrl-C."),
         project.manifest.watch(),
         project.manifest.is_data,
     )
-
-
-def _announce(url: str, grpc: str) -> None:
-    also = f" gRPC is at {grpc}." if grpc else ""
-    click.echo(f"Serving at {url}, with a page to try it.{also} Stop with Ctrl-C.")
 
 
 @click.command()

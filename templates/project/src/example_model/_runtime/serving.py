@@ -95,20 +95,20 @@ def serve(
     package: Package,
     load: Callable[[], Any],
     configure: Callable[[], ServeConfig],
-    announce: Callable[[str, str], None] = lambda url, grpc: None,
+    announce: Callable[[str], None] = lambda url: None,
     has_changed: Callable[[], bool] = lambda: False,
     is_shareable: Callable[[], bool] = lambda: False,
 ) -> None:
     """Serve the model that `load` gives until a signal says to stop.
 
-    `announce` is told the address, and that of gRPC or nothing. `is_shareable` says whether the model may be loaded before processes are forked. Raises ProjectError.
+    `is_shareable` says whether the model may be loaded before processes are forked. Raises ProjectError.
     """
     output.open_standard_files()
     output.log_to_standard_error()
 
     def say(url: str) -> None:
         with suppress(OSError):  # nobody reads it
-            announce(url, project.grpc_address)
+            announce(f"{url} and grpc://{grpc}" if (grpc := project.grpc_address) else url)
 
     project = Project(package, load, configure, has_changed, is_shareable)
     Supervisor(project).run(say)
