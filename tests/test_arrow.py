@@ -28,9 +28,7 @@ TABLE = pa.table(
 
 def stream(table: Any, **options: Any) -> bytes:
     out = io.BytesIO()
-    with pa.ipc.new_stream(
-        out, table.schema, options=pa.ipc.IpcWriteOptions(**options)
-    ) as written:
+    with pa.ipc.new_stream(out, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as written:
         written.write_table(table)
     return out.getvalue()
 
@@ -133,9 +131,7 @@ LONG = pa.DictionaryArray.from_arrays(pa.array([0] * 9_000, pa.int16()), pa.arra
         "run-end encoded",
     ],
 )  # fmt: skip
-def test_a_stream_that_does_not_fit_is_a_400(
-    served_wide: Service, body: bytes, said: str
-) -> None:
+def test_a_stream_that_does_not_fit_is_a_400(served_wide: Service, body: bytes, said: str) -> None:
     status, answer = ask(served_wide, "/predict", STREAM, body)
     assert status == 400
     assert said in answer

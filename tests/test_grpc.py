@@ -91,7 +91,9 @@ def test_tritons_client_gets_the_right_answer(served_wide: Service, tmp_path: Pa
     assert said == [answer["predictions"][0]["species"]]
 
 
-def test_typed_contents_are_answered_with_typed_contents(wired: Churn, served_wide: Service) -> None:
+def test_typed_contents_are_answered_with_typed_contents(
+    wired: Churn, served_wide: Service
+) -> None:
     script = """
 code, content = ask("ModelInfer", message("Dream", "Biscoe"))
 answer = p.ModelInferResponse.FromString(content)

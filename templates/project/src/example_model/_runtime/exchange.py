@@ -3,16 +3,18 @@
 import csv
 import importlib.util
 import io
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 import msgspec
 
-from . import arrow_stream, pieces, readers
+from . import arrow, arrow_stream, pieces, readers, whole_columns
 from . import columns as columnar
+from .block import Block
 from .columns import ALONE
 from .faults import MOST, Fault, InvalidRows, told
-from .fields import Field, field, kind_of, peel
+from .fields import Field, field, fields, kind_of, peel
+from .headers import match
 from .pieces import Piece
 from .signature import InvalidAnswers, Schema
 
@@ -97,11 +99,43 @@ def _from_batches(
         whole = pyarrow.concat_batches(batches)
         table = pyarrow.Table.from_batches([whole])
         piece = readers.batch_piece(whole, range(1, whole.num_rows + 1))
-        numbered = all(_is_number(name) for name in whole.schema.names)
-        rows = piece_rows(schema, piece, absent, named=not numbered)
+        rows = _block(schema, whole, absent)
+        if rows is None:
+            numbered = all(_is_number(name) for name in whole.schema.names)
+            rows = piece_rows(schema, piece, absent, named=not numbered)
     except (UnicodeDecodeError, OverflowError) as error:
         raise InvalidRows([Fault(f"a name or a value cannot be read: {error}")]) from error
-    return rows, lambda answers: write(_widened(table, schema.answers(rows, answers)))
+    return rows, lambda answers: write(_widened(table, _columns(schema, rows, answers)))
+
+
+def _block(schema: Schema, batch: Any, absent: Collection[str]) -> Block | None:
+    """The rows as columns, where the model takes them and nothing is to be said of them."""
+    if not schema.columnwise:
+        return None
+    names, columns = batch.schema.names, {}
+    match(names, schema.fields, absent)
+    for part in schema.fields:
+        if part.key in names:
+            column = arrow.array(batch.column(part.key), part)
+        elif not part.required:
+            column = columnar.to_array([part.default()] * batch.num_rows, part)
+        else:
+            return None
+        if column is None:
+            return None
+        columns[part.key] = column
+    return Block(columns, batch.num_rows)
+
+
+def _columns(schema: Schema, rows: Any, answers: Any) -> dict[str, Any]:
+    """Answers as columns of a table."""
+    if not isinstance(answers, Block):
+        return flat(schema.answers(rows, answers))
+    names = [part.key for part in fields(schema.answer)] or [ALONE]
+    found = whole_columns.answered(answers, schema, names)
+    if found is None:
+        return flat(schema.answers(rows, columnar.to_rows(answers.columns, schema.answer)))
+    return columnar.flat(found if names == [ALONE] else {ALONE: found})
 
 
 KINDS: dict[str, Decode] = {
@@ -248,12 +282,12 @@ def _cell(value: Any) -> Any:
     return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
 
 
-def _widened(table: Any, answers: Sequence[Any]) -> Any:
+def _widened(table: Any, answers: Mapping[str, Any]) -> Any:
     """A table with the answers as further columns."""
     import pyarrow
 
     try:
-        for name, values in flat(answers).items():
+        for name, values in answers.items():
             table = table.append_column(name, pyarrow.array(values))
     except (pyarrow.ArrowException, TypeError) as error:
         raise InvalidAnswers(f"The answers cannot be written as columns: {error}") from error

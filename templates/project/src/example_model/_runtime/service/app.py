@@ -132,6 +132,7 @@ class Service(Front):
         independent = Manifest(package).independent
         together = bool(independent) and getattr(model, "batch", True) and schema.is_batchable
         metrics = Metrics(name, number, board, seat, labels.of(schema.answer, model))
+        schema.columnwise = block.takes_columns(schema, model)
         self._label = next((part.key for part in fields(schema.answer)), ALONE)
         self._known: set[str] = set()
         super().__init__(settings, metrics, self._known)
@@ -143,7 +144,7 @@ class Service(Front):
         )
         self._working: dict[int, float] = {}  # thread to since when it works, waits left out
         document = openapi(info, schema, getattr(model, "examples", []))
-        protocol = Protocol(name, number, schema, model, self._predict, self._status, independent)
+        protocol = Protocol(name, number, schema, self._predict, self._status, independent)
         self._settings, self._protocol, self._keys = settings, protocol, ApiKeyMiddleware(settings)
         routes = {
             "/": Page(),

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Meta
 
 from .. import columns as columnar
-from .. import pieces
-from ..block import Block, takes_columns
+from .. import pieces, whole_columns
+from ..block import Block
 from ..exchange import record_rows
 from ..faults import repaired, suggestion
 from ..fields import fields, kind_of, peel
@@ -93,7 +93,6 @@ class Protocol:
         name: str,
         version: str,
         schema: Schema,
-        model: Any,
         predict: Callable[[Any], Any],
         status: Status,
         independent: bool | None = None,
@@ -105,7 +104,6 @@ class Protocol:
         self._outputs = tensors(schema.answer, "output", labelled=True)
         self._lists = {tensor.name for tensor in self._inputs if len(tensor.shape) > 1}
         self._decoder = msgspec.json.Decoder(Request)
-        self._columnwise = takes_columns(schema, model)
         self.server = {"name": name, "version": version, "extensions": [oip_binary.EXTENSION]}
         """What the protocol says of the server."""
         self.model = {
@@ -169,7 +167,7 @@ class Protocol:
     def _answered(self, rows: Any, answers: Any, wanted: list[Tensor]) -> list[dict[str, Any]]:
         if isinstance(answers, Block):
             names = [tensor.name for tensor in wanted]
-            if found := oip_columns.outputs(answers, self._schema, names):
+            if found := whole_columns.answered(answers, self._schema, names):
                 return [_array_output(tensor, found[tensor.name]) for tensor in wanted]
             answers = columnar.to_rows(answers.columns, self._schema.answer)
         return _outputs(self._schema.answers(rows, answers), wanted)
@@ -197,7 +195,7 @@ class Protocol:
         return self._schema.convert(_transposed(inputs, columns))
 
     def _records(self, inputs: list[Input]) -> Any:
-        if self._columnwise and (block := self._block(inputs)) is not None:
+        if self._schema.columnwise and (block := self._block(inputs)) is not None:
             return block
         known = {field.key: field for field in self._schema.fields}
         columns: dict[str, list[Any]] = {}
