@@ -22,6 +22,14 @@ class Block:
         columns = _each(self.columns, lambda values: values[part])
         return Block(columns, len(range(self._size)[part]))
 
+    def joined_with(self, others: Sequence["Block"]) -> "Block":
+        """One block of several, which have the same columns."""
+        parts = (self, *others)
+        columns = {
+            name: columnar.join([part.columns[name] for part in parts]) for name in self.columns
+        }
+        return Block(columns, sum(map(len, parts)))
+
     def count(self, name: str) -> Counter[Any]:
         """How often each value of a column occurs; nothing of nested columns and of lists."""
         values = self.columns.get(name)
@@ -29,15 +37,6 @@ class Block:
             return Counter(values.tolist() if hasattr(values, "tolist") else ())
         except TypeError:
             return Counter()
-
-
-def join(parts: Sequence[Any]) -> Any:
-    """All rows of several requests: of lists, or of blocks that have the same columns."""
-    if not isinstance(parts[0], Block):
-        return [row for part in parts for row in part]
-    names = parts[0].columns
-    columns = {name: columnar.join([part.columns[name] for part in parts]) for name in names}
-    return Block(columns, sum(map(len, parts)))
 
 
 def takes_columns(schema: Schema, model: Any) -> bool:

@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..block import Block, join
-
 QUICK = 0.001  # seconds; a faster model gains nothing from a fuller batch
 SHORT = 0.02  # seconds that whoever comes next may have to wait before it is even read
 SWITCH = 0.0001  # seconds; what a faster model costs is less than a batch saves
@@ -26,7 +24,7 @@ class _Ticket:
 
     def __init__(self, rows: Any) -> None:
         self.rows = rows
-        self.size = len(rows) if isinstance(rows, list | Block) else 1
+        self.size = len(rows) if isinstance(rows, list) or _is_block(rows) else 1
         self.answer: Any = None
         self.error: Exception | None = None
         self.leads = False
@@ -175,7 +173,7 @@ class Batcher:
             batch[0].answer = self._predict(batch[0].rows)
             self._observe(batch[0].size)
             return
-        rows = join([ticket.rows for ticket in batch])
+        rows = _joined(batch)
         answers = self._predict(rows)
         if len(answers) != len(rows):
             raise ValueError(f"predict gave {len(answers)} answers for {len(rows)} rows")
@@ -184,6 +182,18 @@ class Batcher:
         for ticket in batch:
             ticket.answer = answers[start : start + ticket.size]
             start += ticket.size
+
+
+def _is_block(rows: Any) -> bool:
+    """Whether these are no list, but know how to be joined with others of their kind."""
+    return hasattr(type(rows), "joined_with")
+
+
+def _joined(batch: Sequence[_Ticket]) -> Any:
+    first, *others = [ticket.rows for ticket in batch]
+    if _is_block(first):
+        return first.joined_with(others)
+    return [row for rows in (first, *others) for row in rows]
 
 
 def _as_exception(error: BaseException) -> Exception:
