@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,13 @@ RANGES = {
     "flipper_length_mm": (170, 230),
     "body_mass_g": (2700, 6300),
 }
+VARIETY = 8  # different requests: a model may know the rows that it was asked last
 WORDS = {"island": ["Biscoe", "Dream", "Torgersen"], "sex": ["female", "male"]}
 
 
-def columns(rows: int) -> dict[str, Any]:
-    """So many penguins."""
-    chance = np.random.default_rng(0)
+def columns(rows: int, seed: int = 0) -> dict[str, Any]:
+    """So many penguins, others for each seed."""
+    chance = np.random.default_rng(seed)
     found = {name: chance.choice(words, rows).astype(object) for name, words in WORDS.items()}
     return found | {name: chance.uniform(*ends, rows).round(1) for name, ends in RANGES.items()}
 
@@ -43,9 +45,9 @@ def as_bytes(values: Any) -> bytes:
     return b"".join(len(word).to_bytes(4, "little") + word for word in words)
 
 
-def request(form: str, model: str, rows: int) -> tuple[str, bytes, dict[str, str]]:
+def request(form: str, model: str, rows: int, seed: int) -> tuple[str, bytes, dict[str, str]]:
     """The path, the body and the headers of a request."""
-    data = columns(rows)
+    data = columns(rows, seed)
     infer, kinds = f"/v2/models/{model}/infer", {True: "BYTES", False: "FP64"}
     inputs = [
         {"name": name, "datatype": kinds[values.dtype == object], "shape": [rows]}
@@ -85,12 +87,13 @@ def request(form: str, model: str, rows: int) -> tuple[str, bytes, dict[str, str
 
 def over_http(form: str, url: str, model: str, rows: int) -> Callable[[], Callable[[], None]]:
     """Make clients, each with a connection of its own."""
-    path, body, headers = request(form, model, rows)
+    requests = cycle([request(form, model, rows, seed) for seed in range(VARIETY)])
 
     def client() -> Callable[[], None]:
         connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
 
         def ask() -> None:
+            path, body, headers = next(requests)
             connection.request("POST", path, body, headers)
             response = connection.getresponse()
             content = response.read()
@@ -106,11 +109,15 @@ def over_grpc(address: str, model: str, rows: int) -> Callable[[], Callable[[], 
     import grpc
     from open_inference.grpc import protocol, service
 
-    message = protocol.ModelInferRequest(model_name=model)
-    for name, values in columns(rows).items():
-        datatype = "BYTES" if values.dtype == object else "FP64"
-        message.inputs.add(name=name, datatype=datatype, shape=[rows])
-        message.raw_input_contents.append(as_bytes(values))
+    def message(seed: int) -> Any:
+        made = protocol.ModelInferRequest(model_name=model)
+        for name, values in columns(rows, seed).items():
+            datatype = "BYTES" if values.dtype == object else "FP64"
+            made.inputs.add(name=name, datatype=datatype, shape=[rows])
+            made.raw_input_contents.append(as_bytes(values))
+        return made
+
+    messages = cycle([message(seed) for seed in range(VARIETY)])
 
     def client() -> Callable[[], None]:
         # Channels of the same options would share one connection.
@@ -118,7 +125,7 @@ def over_grpc(address: str, model: str, rows: int) -> Callable[[], Callable[[], 
         infer = service.GRPCInferenceServiceStub(grpc.insecure_channel(address, options)).ModelInfer
 
         def ask() -> None:
-            assert infer(message, timeout=60).raw_output_contents
+            assert infer(next(messages), timeout=60).raw_output_contents
 
         return ask
 

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="import-untyped"
 """Arrow streams and Parquet as the bodies of requests and answers."""
 
 from __future__ import annotations

@@ -72,14 +72,14 @@ def seconds(number):
 
 def calls(wired: Churn, running: Service, script: str, *words: str) -> Any:
     """What a script in the client prints, as JSON."""
-    command = [wired.python, "-c", CLIENT + script, running.grpc, *words]
+    command = [str(wired.python), "-c", CLIENT + script, running.grpc, *words]
     return json.loads(run(*command, cwd=wired.root).stdout)
 
 
 @contextmanager
 def sleepy(wired: Churn, folder: Path, *settings: str) -> Iterator[Service]:
     """A service whose predictions take as long as their row says, or until a file `go` is there."""
-    command = [wired.python, "-c", SLEEPY, "grpc_port=0", *settings]
+    command = [str(wired.python), "-c", SLEEPY, "grpc_port=0", *settings]
     with service(command, folder) as running:
         yield running
 
@@ -207,7 +207,7 @@ print(json.dumps([
     ask("ModelInfer", message("Dream"), metadata=[("x-api-key", "k-2")])[0],
     keyed("ServerLive", b""), keyed("Check", b"", "grpc.health.v1.Health")]))
 """
-    command = [wired.python, "-m", "churn", "serve", "--port", "0", "--grpc-port", "0"]
+    command = [str(wired.python), "-m", "churn", "serve", "--port", "0", "--grpc-port", "0"]
     keys = ("--workers", "1", "--set", "api_keys=${env:KEYS}")
     with service([*command, *keys], wired.root, {"KEYS": "k-1,k-2"}) as running:
         assert calls(wired, running, script) == ["UNAUTHENTICATED"] * 6 + ["OK"] * 4
@@ -242,7 +242,7 @@ print(json.dumps([[each.code().name for each in refused], refused[0].details(), 
 """
     limits = ("threads=2", "queue_limit=1", "grpc_max_bytes=1000")
     with sleepy(wired, tmp_path, *limits) as running:
-        command = [wired.python, "-c", CLIENT + script, running.grpc]
+        command = [str(wired.python), "-c", CLIENT + script, running.grpc]
         refused, said, large, answered = json.loads(run(*command, cwd=tmp_path).stdout)
     assert refused == ["UNAVAILABLE"] * 3
     assert "at capacity" in said
@@ -283,7 +283,7 @@ while outcomes["OK"] < 20 or sys.stdin.readline().strip() != "end":
         outcomes[ask("ModelInfer", message("Dream"), wait_for_ready=True)[0]] += 1
     print(json.dumps(outcomes), flush=True)
 """
-    command = [wired.python, "-m", "churn", "serve", "--port", "0", "--grpc-port", "0"]
+    command = [str(wired.python), "-m", "churn", "serve", "--port", "0", "--grpc-port", "0"]
     with service([*command, "--workers", "2"], wired.root) as running:
         former = running.workers()
         client = subprocess.Popen(
@@ -314,7 +314,7 @@ def test_grpc_that_cannot_be_served_is_said_in_a_sentence(churn: Churn, wired: C
     assert "Run: poetry ml add grpc" in said
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [wired.python, "-m", "churn", "serve", "--port", "0", "--grpc-port", port]
+        command = [str(wired.python), "-m", "churn", "serve", "--port", "0", "--grpc-port", port]
         said = run(*command, cwd=wired.root, code=1).stderr
     assert f"Cannot listen on 127.0.0.1, port {port}" in said
     command[-1] = "70000"

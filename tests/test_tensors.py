@@ -15,7 +15,7 @@ from serving import Service, service
 
 INFER = "/v2/models/churn/infer"
 LENGTH = "Inference-Header-Content-Length"
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"island": "Dream", "bill_length_mm": 49.5, "body_mass_g": 3800, "sex": None},
     {"island": "Biscoe", "bill_length_mm": None, "body_mass_g": 4500, "sex": "male"},
     {"island": "Torgersen", "bill_length_mm": 39.1, "body_mass_g": 3750, "sex": "female"},
@@ -116,7 +116,7 @@ def test_numbers_of_every_datatype_are_taken(served: Service, datatype: str, dty
 
 
 def replaced(index: int, *tensor: Any) -> list[tuple[str, str, list[int], bytes]]:
-    return [tensor if n == index else each for n, each in enumerate(penguins())]  # type: ignore[misc]
+    return [tensor if n == index else each for n, each in enumerate(penguins())]
 
 
 @pytest.mark.parametrize(
