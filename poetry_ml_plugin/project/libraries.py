@@ -22,6 +22,16 @@ class Libraries:
 
 
 LIBRARIES = {
+    "grpc": Libraries(
+        "gRPC beside HTTP: serve --grpc-port",
+        "main",
+        (
+            "grpcio>=1.80,<2",
+            "grpcio-health-checking>=1.80,<2",
+            "grpcio-reflection>=1.80,<2",
+            "open-inference-grpc>=2,<3",
+        ),
+    ),
     "parquet": Libraries("Parquet and Arrow tables", "main", ("pyarrow>=20,<27",)),
 }
 

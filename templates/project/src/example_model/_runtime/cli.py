@@ -143,20 +143,89 @@ def example(project: Project) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode({"data": examples})))
 
 
+def _names(ctx: click.Context, option: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else [name for name in value.split(",") if name]
+
+
 @click.command()
-@click.argument("rows", required=False)
+@click.argument("rows", nargs=-1, metavar="[ROWS | INPUT...]")
+@click.option("-o", "--output", help="A file or folder for the predictions of whole files.")
 @click.option("--example", is_flag=True, help="Predict the model's own example rows.")
 @click.option(
     "--missing", multiple=True, metavar="COLUMN", help="A field that the table has no column for."
 )
+@click.option("--keep", metavar="NAMES", callback=_names, help="Columns to keep, instead of all.")
+@click.option(
+    "--format", type=click.Choice(["csv", "jsonl", "parquet"]), help="Of the files of a folder."
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    help="What to do about a row that does not fit: skip lists it in OUTPUT.rejected.jsonl.",
+)
+@click.option(
+    "--max-errors",
+    type=click.IntRange(0),
+    default=1_000,
+    show_default=True,
+    help="How many rows may be skipped.",
+)
+@click.option("--force", is_flag=True, help="Begin anew, instead of going on.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; one a core, at most 4.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray", "dask"]), default="local", show_default=True
+)
+@click.option("--address", help="Of a Ray or Dask cluster; one on this machine if not given.")
 @traceback_option
 @click.pass_obj
-def predict(project: Project, rows: str | None, example: bool, missing: tuple[str, ...]) -> None:
-    """Predict ROWS: JSON, a .json, .jsonl, .csv or .parquet file, or - for standard input."""
+def predict(
+    project: Project,
+    rows: tuple[str, ...],
+    output: str | None,
+    example: bool,
+    missing: tuple[str, ...],
+    keep: list[str] | None,
+    format: str | None,
+    on_error: str,
+    max_errors: int,
+    force: bool,
+    workers: int | None,
+    engine: str,
+    address: str | None,
+) -> None:
+    """Predict ROWS: JSON, a .json, .jsonl, .csv or .parquet file, or - for standard input.
+
+    With -o, predict whole files, folders and patterns, also of s3:// and gs://, in bounded memory.
+    The same command goes on where it was stopped.
+    """
+    if output is None:
+        _predict_rows(project, rows, example, missing)
+        return
+    if not rows or example:
+        raise click.UsageError("Give files or folders to predict.")
+    from . import scoring
+
+    options = scoring.Options(format, keep, missing, on_error == "skip", max_errors, force)
+    chosen = scoring.engines.choose(engine, address, workers, project.package.folder)
+    try:
+        for line in scoring.predict(project.package, rows, output, options, chosen):
+            click.echo(line)
+    except scoring.Interrupted as error:
+        click.echo(str(error), err=True)
+        raise Exit(130) from error
+
+
+def _predict_rows(
+    project: Project, rows: tuple[str, ...], example: bool, missing: tuple[str, ...]
+) -> None:
+    """Print the predictions of rows that are given at once."""
+    if len(rows) > 1:
+        raise click.UsageError("Give -o OUTPUT to predict several files.")
     if bool(rows) == example:
         raise click.UsageError("Give rows to predict (JSON, a file, or -), or --example.")
     model = project.model()
-    body, kind = _read(rows) if rows else _examples(model)
+    body, kind = _read(rows[0]) if rows else _examples(model)
     answer = _predict(model, body, kind, missing)
     if kind == "application/json":
         answer = msgspec.json.format(answer) + b"\n"
@@ -216,6 +285,7 @@ def schema(
     envvar=["SAGEMAKER_BIND_TO_PORT", "PORT"],
     help="Port to listen on; 0 for any free one. [$PORT]",
 )
+@click.option("--grpc-port", help="Port for gRPC, which is served beside HTTP; 0 for any free one.")
 @click.option("--workers", envvar="WEB_CONCURRENCY", help="Processes. [$WEB_CONCURRENCY]")
 @click.option("--reload", is_flag=True, help="Restart when the code or an artifact changes.")
 @settings_option
@@ -225,6 +295,7 @@ def serve(
     project: Project,
     host: str | None,
     port: str | None,
+    grpc_port: str | None,
     workers: str | None,
     reload: bool,
     overrides: dict[str, str],
@@ -234,7 +305,7 @@ def serve(
     from .service import ServeConfig
     from .serving import serve as run
 
-    options = {"host": host, "port": port, "workers": workers}
+    options = {"host": host, "port": port, "grpc_port": grpc_port, "workers": workers}
     chosen = {key: value for key, value in options.items() if value is not None}
 
     def configure() -> ServeConfig:

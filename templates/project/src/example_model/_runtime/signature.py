@@ -51,6 +51,8 @@ class Schema:
         self.answer = get_args(answers)[0] if get_origin(answers) is list else Any
         self.fields: tuple[Field, ...] = fields(self.row)
         self.max_rows, self._convert = max_rows, convert
+        self.columnwise = False
+        """Whether rows may be given as a Block: whoever calls `predict` can tell."""
         number = msgspec.Meta(min_length=1, max_length=max_rows)
         limited = rows if self.row is None else Annotated[rows, number]
         self.request = msgspec.defstruct("Request", [("data", limited)], forbid_unknown_fields=True)

@@ -50,6 +50,21 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
+def keep_port(host: str, port: int) -> socket.socket:
+    """A socket that keeps a port for processes that each listen there themselves. Raises ProjectError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with listen(host, port) as alone:  # what shares a port shares it with whoever came before, too
+        port = alone.getsockname()[1]
+    kept = socket.socket(family, socket.SOCK_STREAM)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "SO_REUSEPORT"):
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if family == socket.AF_INET6 and socket.has_dualstack_ipv6():
+        kept.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+    kept.bind((host, port))
+    return kept
+
+
 def ignore_new(listening: socket.socket) -> None:
     """Let no more connections begin, so that those which have may be accepted before the socket is closed.
 
@@ -70,5 +85,10 @@ def ignore_new(listening: socket.socket) -> None:
 
 def url_of(listening: socket.socket) -> str:
     """The address under which a listening socket is reached."""
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{address_of(listening)}"
+
+
+def address_of(bound: socket.socket) -> str:
+    """The host and the port of a socket."""
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

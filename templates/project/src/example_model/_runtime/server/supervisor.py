@@ -64,6 +64,7 @@ class Supervisor:
         application = self._source.application(self._model, self._settings, 0)
         worker = Worker(application, self._settings, self._listening, self._source)
         signal.signal(signal.SIGINT, worker.stop_all)
+        application.begin()
         announce(url_of(self._listening))
         worker.run()
 
@@ -137,6 +138,7 @@ class Supervisor:
             worker = Worker(application, settings, self._listening, source, parent)
             signal.signal(signal.SIGTERM, worker.stop)
             signal.signal(signal.SIGUSR1, worker.stop_all)
+            application.begin()
             ready(model is not None)
             worker.run()
 

@@ -73,6 +73,7 @@ class Worker:
 
     def _drain(self) -> None:
         self._application.reason = "The service is stopping."
+        self._application.leave(self._settings.drain_seconds)
         busy = time.monotonic()
         deadline, has_left = busy + self._settings.drain_seconds, None
         while time.monotonic() < min(deadline, busy + GRACE):
@@ -85,7 +86,7 @@ class Worker:
                 self._loop.leave(has_left)
                 busy = time.monotonic()
             self._watch(GRACE / LOOKS)
-            if self._loop.is_busy:
+            if self._loop.is_busy or self._application.is_busy:
                 busy = time.monotonic()
         self._loop.end(1)
         self._application.close(1)

@@ -2,14 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 import falcon
 
-from .. import tables
+from .. import block, tables
 from ..board import Board
+from ..columns import ALONE
+from ..fields import fields
 from ..manifest import Manifest
 from ..output import HANDLER
 from ..package import Package
@@ -54,33 +57,51 @@ class Service(Status):
         self._log = AccessLog(settings.log, self._metrics.dropped)
         self._working: dict[int, float] = {}  # thread to since when it works, waits left out
         self._batcher = Batcher(list)
-        self._routes: dict[str, Any] = {}
+        self._known: set[str] = set()  # addresses and methods that are counted by their names
+        self._grpc: Any = None  # the server beside HTTP, where the settings name a port for it
+        routes: dict[str, Any] = {}
         middleware = [Refusals(), *cors.middleware(settings.cors_origins)]
         if model is not None:
-            middleware.append(ApiKeyMiddleware(settings))
-            self._routes = self._serve(model, settings, info, Manifest(package).independent)
+            keys = ApiKeyMiddleware(settings)
+            middleware.append(keys)
+            routes = self._serve(model, settings, info, keys, Manifest(package).independent)
+            self._known.update(routes)
         self.app: WSGI = falcon.App(middleware=middleware)
         self.app.req_options.strip_url_path_trailing_slash = True
-        for address, resource in self._routes.items():
+        for address, resource in routes.items():
             self.app.add_route(address, resource)
         problems.add_to(self.app)
 
     def _serve(
-        self, model: Any, settings: ServeConfig, info: dict[str, str], independent: bool | None
+        self,
+        model: Any,
+        settings: ServeConfig,
+        info: dict[str, str],
+        keys: ApiKeyMiddleware,
+        independent: bool | None,
     ) -> dict[str, Any]:
         """What answers at each address."""
         schema = Schema.of(model, settings.max_rows)
         together = independent and getattr(model, "batch", True) and schema.is_batchable
         most = settings.max_batch if together else 1
-        predict = schema.bind(model.predict)
+        schema.columnwise = block.takes_columns(schema, model)
+        predict = block.bind(schema, model)
         self._batcher = Batcher(predict, most, settings.max_rows, self._metrics.batch)
+        self._label = next((part.key for part in fields(schema.answer)), ALONE)
         self._metrics.know(labels.of(schema.answer, model))
         name, number = info["title"], info["version"]
         protocol = Protocol(name, number, schema, self._predict, self, independent)
+        if settings.grpc_port is not None:
+            from . import grpc_server  # late: not every project has grpcio
+
+            self._known.update(grpc_server.METHODS)
+            self._grpc = grpc_server.GrpcServer(
+                settings, protocol, self, keys, self._at_work, self._record_call
+            )
         document = openapi(info, schema, getattr(model, "examples", []))
         return {
             "/": Page(),
-            "/predict": Prediction(schema, self._predict, {falcon.MEDIA_JSON: tables.from_request}),
+            "/predict": Prediction(schema, self._predict, tables.REQUESTS),
             "/invocations": Prediction(schema, self._predict, tables.KINDS),
             "/ping": fixed({"status": "ready"}, self.check),
             "/health/live": fixed({"status": "live"}),
@@ -92,21 +113,44 @@ class Service(Status):
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request."""
-        thread = threading.get_ident()
-        self._working[thread] = time.monotonic()
-        if not self._routes:
+        if not self._known:
             environ.setdefault(REFUSAL, RESTARTING)
         self._root.mount(environ)
-        try:
+        with self._at_work():
             return self.app(environ, start_response)
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        thread = threading.get_ident()
+        self._working[thread] = time.monotonic()
+        try:
+            yield
         finally:
             self._working.pop(thread, None)
 
     def record(self, request: Request, status: int, seconds: float) -> None:
         """Count and log a request that was answered."""
         path = request.path.rstrip("/") or "/"
-        self._metrics.request(path if path in self._routes else OTHER, status, seconds)
+        self._metrics.request(path if path in self._known else OTHER, status, seconds)
         self._log.record(request, status, seconds)
+
+    def _record_call(self, name: str, method: str, status: int, seconds: float) -> None:
+        self.record(Request(name, "gRPC", method), status, seconds)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether requests are answered that do not come by HTTP."""
+        return self._grpc is not None and self._grpc.is_busy
+
+    def begin(self) -> None:
+        """Start what serves beside HTTP. Raises ProjectError."""
+        if self._grpc is not None:
+            self._grpc.start()
+
+    def leave(self, seconds: float) -> None:
+        """Let that finish what it does, within so long, and end."""
+        if self._grpc is not None:
+            self._grpc.leave(seconds)
 
     def is_quick(self, path: str, alone: bool) -> bool:
         """Whether an answer takes about as little time as waking a thread."""
@@ -133,7 +177,8 @@ class Service(Status):
         self._working.pop(thread, None)
         answers = self._batcher.predict(data)
         self._working[thread] = time.monotonic()
-        self._metrics.predictions(answers)
+        is_block = isinstance(answers, block.Block)
+        self._metrics.predictions(answers.count(self._label) if is_block else answers)
         return answers
 
 

@@ -24,7 +24,7 @@ class _Ticket:
 
     def __init__(self, rows: Any) -> None:
         self.rows = rows
-        self.size = len(rows) if isinstance(rows, list) else 1
+        self.size = len(rows) if isinstance(rows, list) or _is_block(rows) else 1
         self.answer: Any = None
         self.error: Exception | None = None
         self.leads = False
@@ -136,7 +136,7 @@ class Batcher:
         rows = ticket.size
         while self._waiting and len(batch) < self._max_batch:
             rows += self._waiting[0].size
-            if rows > self._max_rows:
+            if rows > self._max_rows or type(self._waiting[0].rows) is not type(ticket.rows):
                 break
             batch.append(self._waiting.popleft())
         return batch
@@ -174,7 +174,7 @@ class Batcher:
             batch[0].answer = self._predict(batch[0].rows)
             self._observe(batch[0].size)
             return
-        rows = [row for ticket in batch for row in ticket.rows]
+        rows = _joined(batch)
         answers = self._predict(rows)
         if len(answers) != len(rows):
             raise ValueError(f"predict gave {len(answers)} answers for {len(rows)} rows")
@@ -183,3 +183,15 @@ class Batcher:
         for ticket in batch:
             ticket.answer = answers[start : start + ticket.size]
             start += ticket.size
+
+
+def _is_block(rows: Any) -> bool:
+    """Whether these are no list, but know how to be joined with others of their kind."""
+    return hasattr(type(rows), "joined_with")
+
+
+def _joined(batch: Sequence[_Ticket]) -> Any:
+    first, *others = [ticket.rows for ticket in batch]
+    if _is_block(first):
+        return first.joined_with(others)
+    return [row for rows in (first, *others) for row in rows]

@@ -63,11 +63,15 @@ class Metrics:
     def predictions(self, answers: Any) -> None:
         """Count answers by their label, where it is one of few that were known beforehand.
 
-        A label is the answer itself, or the first of its fields.
+        A label is the answer itself, or the first of its fields; a Counter holds labels already.
         """
-        if not self._labels or not isinstance(answers, list):
+        if not self._labels or not isinstance(answers, list | Counter):
             return
-        counts = Counter(str(_label(answer))[:LABEL_LENGTH] for answer in answers)
+        is_counted = isinstance(answers, Counter)
+        found = answers if is_counted else Counter(str(_label(answer)) for answer in answers)
+        counts: Counter[str] = Counter()
+        for label, count in found.items():
+            counts[str(label)[:LABEL_LENGTH]] += count
         for label, count in counts.items():
             self._add(self._labels.get(label) or _key(OTHER), count)
 

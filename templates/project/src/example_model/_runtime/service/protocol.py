@@ -13,6 +13,7 @@ from msgspec import Meta
 from ..secret import Secret
 
 Count = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 UNSHARED = "SERVE_UNSHARED"  # an environment variable: set where each process loads its own model
 REFUSAL = (
@@ -24,13 +25,15 @@ class ServeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """configs/serve.yaml, which says what each is for. These defaults are its values too."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535)] = 8000
+    port: Port = 8000
+    grpc_port: Port | None = None
     workers: Annotated[int, Meta(ge=0)] = 0
     threads: Count = 64
     max_batch: Count = 64
     max_rows: Count = 10_000
     max_body_bytes: Count = 1_048_576
     max_header_bytes: Count = 16_384
+    grpc_max_bytes: Count = 4_194_304
     connection_limit: Count = 2_000
     queue_limit: Count = 512
     predict_seconds: Seconds = 20
@@ -63,6 +66,16 @@ class Application(Protocol):
 
     reason: str | None
     """Why the service is not ready, if it is not."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it answers requests that do not come by this transport."""
+
+    def begin(self) -> None:
+        """Start what serves beside this transport. Raises ProjectError."""
+
+    def leave(self, seconds: float) -> None:
+        """Let that finish what it does, within so long, and end."""
 
     def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request; or refuse it, where the transport has put a refusal into the environ."""

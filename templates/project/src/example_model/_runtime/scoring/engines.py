@@ -1,0 +1,155 @@
+"""Where parts are scored: in this process, in several of this machine, on a Ray or a Dask cluster.
+
+Every engine calls the same function for each part, with the same rows at a time, so none of them can
+answer otherwise than the others.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any
+
+from ..errors import ProjectError
+from . import score
+from .parts import Part
+from .score import Job, Outcome, Report
+
+MOST_WORKERS = 4  # unless more are asked for: each has the model in its memory
+
+Engine = Callable[[Job, Sequence[Part], Report], Iterator[Outcome]]
+"""Yields the outcome of each part when there is one. Closing it ends what is not done."""
+
+
+def choose(name: str, address: str | None, workers: int | None, folder: Path) -> Engine:
+    """The engine of this name. Raises ProjectError for an address where there is no cluster."""
+    if name == "local":
+        if address:
+            raise ProjectError("--address goes with --engine ray or dask.")
+        return local(workers or min(os.cpu_count() or 1, MOST_WORKERS))
+    return {"ray": ray, "dask": dask}[name](address, str(folder))
+
+
+def local(workers: int) -> Engine:
+    """This process, or so many others."""
+    return _here if workers == 1 else lambda *given: _processes(workers, *given)
+
+
+def _here(job: Job, parts: Sequence[Part], report: Report) -> Iterator[Outcome]:
+    for part in parts:
+        yield score.run(job, part, lambda rows, share, part=part: report(rows, share * part.weight))
+
+
+def _processes(workers: int, job: Job, parts: Sequence[Part], report: Report) -> Iterator[Outcome]:
+    context = multiprocessing.get_context("spawn")  # onnxruntime does not survive a fork
+    left = list(reversed(parts))
+    busy: dict[Any, tuple[Any, Part]] = {}  # by the end of its pipe: a process and its part
+    try:
+        for _ in range(min(workers, len(parts))):
+            here, there = context.Pipe()
+            process = context.Process(target=_work, args=(there, job), daemon=True)
+            process.start()
+            there.close()
+            part = left.pop()
+            here.send(part)
+            busy[here] = process, part
+        while busy:
+            for pipe in connection.wait(list(busy)):
+                process, part = busy[pipe]
+                try:
+                    said = pipe.recv()
+                except (EOFError, ConnectionError):
+                    process.join()
+                    raise ProjectError(_lost(part, process.exitcode)) from None
+                if not isinstance(said, Outcome):
+                    report(said[0], said[1] * part.weight)
+                    continue
+                if left:
+                    busy[pipe] = process, left.pop()
+                    pipe.send(busy[pipe][1])
+                else:
+                    del busy[pipe]
+                    pipe.close()
+                yield said
+    finally:
+        for process, _ in busy.values():
+            process.terminate()
+        for process, _ in busy.values():
+            process.join()
+
+
+def _work(pipe: Any, job: Job) -> None:
+    """Score the parts that come through a pipe, until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the parent ends this process
+    with suppress(EOFError, ConnectionError):
+        while True:
+            part = pipe.recv()
+            pipe.send(score.run(job, part, lambda rows, share: pipe.send((rows, share))))
+
+
+def _lost(part: Part, code: int | None) -> str:
+    said = f"signal {-code}, as for want of memory" if code and code < 0 else f"exit code {code}"
+    return f"The process that scored {part.source} ended with {said}."
+
+
+def ray(address: str | None, folder: str) -> Engine:
+    """A Ray cluster: a task for each part. `folder` is that of the package, which travels to the nodes."""
+
+    def run(job: Job, parts: Sequence[Part], report: Report) -> Iterator[Outcome]:
+        cluster = _start_ray(address, folder)
+        task = cluster.remote(num_cpus=1, max_retries=-1, scheduling_strategy="SPREAD")(score.run)
+        try:
+            waiting = {task.remote(job, part): part for part in parts}
+            while waiting:
+                done, _ = cluster.wait(list(waiting))
+                for one in done:
+                    part = waiting.pop(one)
+                    outcome = cluster.get(one)
+                    report(outcome.rows + outcome.rejected, part.weight)
+                    yield outcome
+        except cluster.exceptions.RayTaskError as error:
+            raise error.as_instanceof_cause() from None
+        except cluster.exceptions.RayError as error:
+            raise ProjectError(f"The Ray cluster is lost: {_line(error)}.") from error
+        finally:
+            cluster.shutdown()
+
+    return run
+
+
+def _start_ray(address: str | None, folder: str) -> Any:
+    # Before the import, which reads them. A package's artifacts travel, whether git ignores them or not.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", "1")
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise ProjectError("--engine ray needs ray. Run: poetry ml add ray") from error
+    own = {} if address else {"include_dashboard": False, "object_store_memory": 2 * 10**8}
+    try:
+        ray.init(
+            address=address or "local",
+            runtime_env={"py_modules": [folder], "env_vars": {"OMP_NUM_THREADS": "1"}},
+            log_to_driver=False,
+            logging_level="error",
+            **own,
+        )
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise ProjectError(f"There is no Ray cluster at {address}: {_line(error)}.") from error
+    return ray
+
+
+def dask(address: str | None, folder: str) -> Engine:
+    """A Dask cluster: a task for each part. `folder` is that of the package, which travels to the workers."""
+
+    def run(job: Job, parts: Sequence[Part], report: Report) -> Iterator[Outcome]:
+        raise NotImplementedError
+
+    return run
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".")[:300]
