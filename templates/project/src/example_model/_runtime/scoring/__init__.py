@@ -39,14 +39,22 @@ def predict(
     Raises ProjectError where that cannot be done, or not to its end: what is done stays.
     """
     output = Output(url)
-    model = score.model(package.name)
-    planned = plan(package, model, inputs, output, options.format, options.keep, options.missing)
+    planned = plan(
+        package,
+        score.model(package.name),
+        inputs,
+        output,
+        options.format,
+        options.keep,
+        options.missing,
+    )
     records = Records(output)
     done = records.begin(planned, options.force)
     if done:
         yield f"{len(done)} of {len(planned.parts)} parts are done already: going on with the others."
     job = Job(
         package.name,
+        planned.model,
         output.folder,
         options.keep,
         list(options.missing),

@@ -1,8 +1,11 @@
 """Score one part: read its rows, ask the model, write rows and answers whole."""
 
 import functools
+import gc
 import gzip
 import importlib
+import platform
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
@@ -19,8 +22,12 @@ from .answers import Answered, Asked
 from .parts import Part
 from .writers import WRITERS, Column, packed
 
-SIZE = 2_048  # rows that are predicted at once, in every engine: some models' answers depend on it
+SIZE = 8_192  # rows that are predicted at once, in every engine: some models' answers depend on it
 RECORDS = ".scoring"  # the folder with what is known of parts, below that of the outputs
+
+ALONE = (
+    threading.Lock()
+)  # a model is never asked by two threads at once: a worker of Dask may have several
 
 Report = Callable[[int, float], None]
 """Called with the rows and the share of the part that were scored since it was called last."""
@@ -30,6 +37,7 @@ class Job(msgspec.Struct, frozen=True):
     """What is asked for, apart from the inputs: all that a process must know to score a part."""
 
     package: str  # its import name
+    digest: str  # of its code and artifacts
     folder: str  # where the outputs go
     keep: list[str] | None  # the columns of the input that go into the output; all if it is None
     missing: list[str]  # fields without a column
@@ -55,13 +63,25 @@ def project(package: str) -> Any:
 @functools.cache
 def model(package: str) -> Any:
     """Load the project's model, once in each process."""
-    return project(package).model()
+    loaded = project(package).model()
+    gc.freeze()  # rows of text are many small lists: looking for garbage must not take longer, too
+    return loaded
+
+
+@functools.cache
+def check(package: str, digest: str) -> None:
+    """Raise ProjectError where this process has the package in another state than the job began with."""
+    if project(package).package.digest != digest:
+        raise ProjectError(
+            f"The package {package} changed while it predicted, or differs on {platform.node()}."
+        )
 
 
 def run(job: Job, part: Part, report: Report = lambda rows, share: None) -> Outcome:
     """Score a part. What its rows, its files or the model make impossible is the outcome's error."""
     try:
-        return _score(job, part, report)
+        with ALONE:
+            return _score(job, part, report)
     except InvalidRows as error:
         hint = "" if job.skip else " To leave such rows out: --on-error skip."
         return Outcome(part.number, error=f"{error}.{hint}")
@@ -72,12 +92,19 @@ def run(job: Job, part: Part, report: Report = lambda rows, share: None) -> Outc
         return Outcome(part.number, error=f"{output} cannot be written: {reason(error)}.")
 
 
+def run_encoded(job: bytes, part: bytes) -> bytes:
+    """Score a part, for a process that knows none of these types before."""
+    decode = msgspec.json.decode
+    return msgspec.json.encode(run(decode(job, type=Job), decode(part, type=Part)))
+
+
 def reason(error: OSError) -> str:
     """Say in one line what the system said."""
     return error.strerror or " ".join(str(error).split()).rstrip(".")
 
 
 def _score(job: Job, part: Part, report: Report) -> Outcome:
+    check(job.package, job.digest)
     asked = Asked(model(job.package), part.source, job.missing, job.skip)
     wanted = parts.made(part.output)
     carried = Carried(asked.fields, job.keep, is_free=wanted.kind == "jsonl")
