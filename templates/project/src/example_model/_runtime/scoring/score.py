@@ -2,17 +2,16 @@
 
 import functools
 import gc
-import gzip
 import importlib
 import platform
 import threading
-import zlib
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import msgspec
 
-from .. import arrow, readers
+from .. import arrow, frames, readers
 from ..errors import ProjectError
 from ..faults import Fault, InvalidRows
 from ..fields import Field
@@ -20,7 +19,7 @@ from ..pieces import Piece
 from . import parts, places
 from .answers import Answered, Asked
 from .parts import Part
-from .writers import WRITERS, Column, packed
+from .writers import Column, packed, writing
 
 SIZE = 8_192  # rows that are predicted at once, in every engine: some models' answers depend on it
 RECORDS = ".scoring"  # the folder with what is known of parts, below that of the outputs
@@ -43,6 +42,7 @@ class Job(msgspec.Struct, frozen=True):
     missing: list[str]  # fields without a column
     skip: bool  # whether rows that do not fit are left out
     max_errors: int  # rows that may be left out, of all parts
+    all_frames: bool  # whether an error in the user's code is shown with those of the machinery
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ def check(package: str, digest: str) -> None:
 
 
 def run(job: Job, part: Part, report: Report = lambda rows, share: None) -> Outcome:
-    """Score a part. What its rows, its files or the model make impossible is the outcome's error."""
+    """Score a part. Whatever makes that impossible is the outcome's error: no engine tries it again."""
     try:
         with ALONE:
             return _score(job, part, report)
@@ -89,18 +89,17 @@ def run(job: Job, part: Part, report: Report = lambda rows, share: None) -> Outc
         return Outcome(part.number, error=str(error))
     except OSError as error:  # of reading is a ProjectError already
         output = places.join(job.folder, part.output)
-        return Outcome(part.number, error=f"{output} cannot be written: {reason(error)}.")
+        return Outcome(part.number, error=f"{output} cannot be written: {parts.reason(error)}.")
+    except Exception as error:
+        text = "" if job.all_frames else frames.of_user(error)
+        text = text or "".join(traceback.format_exception(error))
+        return Outcome(part.number, error=f"{part.source} cannot be predicted:\n{text}")
 
 
 def run_encoded(job: bytes, part: bytes) -> bytes:
     """Score a part, for a process that knows none of these types before."""
     decode = msgspec.json.decode
     return msgspec.json.encode(run(decode(job, type=Job), decode(part, type=Part)))
-
-
-def reason(error: OSError) -> str:
-    """Say in one line what the system said."""
-    return error.strerror or " ".join(str(error).split()).rstrip(".")
 
 
 def _score(job: Job, part: Part, report: Report) -> Outcome:
@@ -111,8 +110,11 @@ def _score(job: Job, part: Part, report: Report) -> Outcome:
     rows = rejected = 0
     said: list[Fault] = []
     output = places.join(job.folder, part.output)
-    with places.place(output).writing(output) as file, packed(file, wanted.codec) as pack:
-        writer = WRITERS[wanted.kind](pack)
+    with (
+        places.place(output).writing(output) as file,
+        packed(file, wanted.codec) as pack,
+        writing(pack, wanted.kind) as writer,
+    ):
         for piece, share in _read(part):
             answered = asked.about(piece)
             if len(answered.kept):
@@ -128,7 +130,6 @@ def _score(job: Job, part: Part, report: Report) -> Outcome:
         if not rows:
             header = parts.header(part.url, part.source, part.kind, part.codec)
             writer.write([*carried.none(header), *asked.no_answers()])
-        writer.close()
     return record(job, part, Outcome(part.number, rows, rejected), said)
 
 
@@ -139,14 +140,8 @@ def too_many(most: int) -> str:
 
 def _read(part: Part) -> Iterator[tuple[Piece, float]]:
     """The rows of a part in pieces, each with its share of the part."""
-    try:
+    with parts.reading(part.source):
         yield from _batches(part) if part.kind == "parquet" else _pieces(part)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ProjectError(
-            f"{part.source} is not a complete {part.codec} file: {error}."
-        ) from error
-    except OSError as error:
-        raise ProjectError(f"{part.source} cannot be read: {reason(error)}.") from error
 
 
 def _batches(part: Part) -> Iterator[tuple[Piece, float]]:

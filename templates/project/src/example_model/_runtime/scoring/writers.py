@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import msgspec
@@ -150,6 +150,19 @@ def _changed(error: Exception) -> ProjectError:
 
 
 WRITERS: dict[str, type[Writer]] = {"csv": Csv, "jsonl": Lines, "parquet": Parquet}
+
+
+@contextmanager
+def writing(file: BinaryIO, kind: str) -> Iterator[Writer]:
+    """A writer of this kind, closed at the end."""
+    writer = WRITERS[kind](file)
+    try:
+        yield writer
+    except BaseException:
+        with suppress(Exception):  # of what is not kept anyway
+            writer.close()
+        raise
+    writer.close()
 
 
 @contextmanager
