@@ -9,7 +9,7 @@ import os
 import sys
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-from ray.cluster_utils import Cluster  # type: ignore[import-not-found]  # noqa: E402
+from ray.cluster_utils import Cluster  # type: ignore[import-not-found]
 
 if __name__ == "__main__":
     memory = {"object_store_memory": 100 * 2**20, "num_cpus": 1}

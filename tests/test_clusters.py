@@ -22,7 +22,8 @@ ROWS = 60_000
 MAKE = f"""
 import sys
 import numpy, pyarrow, pyarrow.csv, pyarrow.parquet
-whole = pyarrow.csv.read_csv(sys.argv[1])
+gaps = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+whole = pyarrow.csv.read_csv(sys.argv[1], convert_options=gaps)
 dice = numpy.random.default_rng(14)
 for n in range({PARTS}):
     rows = whole.take(pyarrow.array(dice.integers(0, len(whole), {ROWS})))
