@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import ProjectError
 from ..package import Package
-from . import engines, score
+from . import engines, places, score
 from .engines import Engine
 from .parts import Part
 from .plan import Output, Plan, plan
@@ -56,7 +56,7 @@ def predict(
     job = Job(
         package.name,
         planned.model,
-        output.folder,
+        places.absolute(output.folder),
         options.keep,
         list(options.missing),
         options.skip,

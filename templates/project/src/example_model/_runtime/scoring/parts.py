@@ -196,6 +196,11 @@ def _lines(file: File, kind: str) -> Iterator[dict[str, Any]]:
             start, skipped = end or file.size, skipped + rows.count(b"\n")
 
 
+def buffered(file: BinaryIO) -> BinaryIO:
+    """A file that has lines; those of object stores have none."""
+    return io.BufferedReader(_Stream(file), BLOCK)
+
+
 def csv_head(file: BinaryIO) -> bytes:
     """Read the header of a CSV file, as it is written there."""
     return b"".join(_header(file))

@@ -97,6 +97,11 @@ def write(url: str, content: bytes) -> None:
         file.write(content)
 
 
+def absolute(url: str) -> str:
+    """A path that other processes understand, wherever they run; a URL is one."""
+    return url if "://" in url else os.path.abspath(url)
+
+
 def join(folder: str, name: str) -> str:
     """The path or URL of a name below a folder."""
     base, mark, query = folder.partition("?") if "://" in folder else (folder, "", "")

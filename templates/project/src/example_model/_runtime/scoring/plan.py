@@ -152,7 +152,9 @@ def _named(
             if any(places.is_same(target, each) for each in inputs):
                 raise ProjectError(f"The output {target} is an input, too. Name another place.")
             names[name] = file.url
-            yield Part(number, file.url, file.url, made.kind, made.codec, name, **some)
+            yield Part(
+                number, places.absolute(file.url), file.url, made.kind, made.codec, name, **some
+            )
             number += 1
 
 

@@ -113,7 +113,8 @@ class Records:
 def _join_text(urls: Sequence[str], file: BinaryIO, has_header: bool) -> None:
     header = b""
     for url in urls:
-        with place(url).open(url) as part:
+        with place(url).open(url) as opened:
+            part = parts.buffered(opened)
             first = parts.csv_head(part) if has_header else b""
             if header and first != header:
                 raise ProjectError(
