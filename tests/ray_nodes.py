@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-from ray.cluster_utils import Cluster  # type: ignore[import-not-found]
+from importlib import import_module
 
 if __name__ == "__main__":
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    Cluster = import_module("ray.cluster_utils").Cluster
     memory = {"object_store_memory": 100 * 2**20, "num_cpus": 1}
     cluster = Cluster(initialize_head=True, head_node_args={**memory, "include_dashboard": False})
     other = cluster.add_node(**memory)
