@@ -180,8 +180,15 @@ def wired(churn: Churn, once: Once) -> Churn:
     return with_more(churn, once, "wired", *(text for use in uses for text in use))
 
 
+@pytest.fixture(scope="session")
+def clustered(churn: Churn, once: Once) -> Churn:
+    """The shared project with Ray, Dask and pyarrow, and the server of an object store."""
+    wanted = ("dask[distributed]>=2025.1", "moto[s3,server]>=5", "pyarrow>=20,<27")
+    return with_more(churn, once, "clustered", *wanted, "ray>=2.50,<3")
+
+
 def with_more(churn: Churn, once: Once, name: str, *wanted: str) -> Churn:
-    """The shared project in an environment that has more."""
+    """The shared project in an environment that also has these libraries."""
 
     def make(folder: Path) -> dict[str, str]:
         kept = kept_environment(*wanted, beside=churn)

@@ -13,6 +13,12 @@ from poetry_ml_plugin.deploy.container import (
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import pyproject
 
+FLAVOURS = {
+    "kserve": kubernetes.KSERVE,
+    "knative": kubernetes.KNATIVE,
+    "batch": kubernetes.BATCH,
+}
+
 
 class Kubernetes(Container):
     name = "ml deploy kubernetes"
@@ -21,6 +27,8 @@ class Kubernetes(Container):
         IMAGE,
         option("kserve", None, "Write an InferenceService for KServe."),
         option("knative", None, "Write a Service for Knative or Google Cloud Run."),
+        option("batch", None, "Write a Job that predicts files, in place of a service."),
+        option("ray", None, "With --batch: a RayJob for KubeRay."),
         option("apply", None, "Apply them with kubectl, and wait for the new pods."),
         OVERWRITE,
     ]
@@ -69,8 +77,11 @@ and memory.
             )
 
     def _flavour(self) -> kubernetes.Flavour:
-        if self.option("kserve") and self.option("knative"):
-            raise MLError("--kserve and --knative cannot be used together.")
-        if self.option("kserve"):
-            return kubernetes.KSERVE
-        return kubernetes.KNATIVE if self.option("knative") else kubernetes.PLAIN
+        chosen = [name for name in FLAVOURS if self.option(name)]
+        if len(chosen) > 1:
+            raise MLError(f"--{chosen[0]} and --{chosen[1]} cannot be used together.")
+        if self.option("ray"):
+            if chosen != ["batch"]:
+                raise MLError("--ray goes with --batch.")
+            return kubernetes.BATCH_ON_RAY
+        return FLAVOURS[chosen[0]] if chosen else kubernetes.PLAIN

@@ -33,6 +33,8 @@ LIBRARIES = {
         ),
     ),
     "parquet": Libraries("Parquet and Arrow tables", "main", ("pyarrow>=20,<27",)),
+    "ray": Libraries("Batch scoring on Ray", "ray", ("ray>=2.50,<3",)),
+    "dask": Libraries("Batch scoring on Dask", "dask", ("dask[distributed]>=2025.1",)),
 }
 
 

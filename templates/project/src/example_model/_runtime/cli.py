@@ -206,7 +206,10 @@ def predict(
         raise click.UsageError("Give files or folders to predict.")
     from . import scoring
 
-    options = scoring.Options(format, keep, missing, on_error == "skip", max_errors, force)
+    all_frames = bool(click.get_current_context().meta.get(TRACEBACK))
+    options = scoring.Options(
+        format, keep, missing, on_error == "skip", max_errors, force, all_frames
+    )
     chosen = scoring.engines.choose(engine, address, workers, project.package.folder)
     try:
         for line in scoring.predict(project.package, rows, output, options, chosen):

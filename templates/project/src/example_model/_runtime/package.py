@@ -1,5 +1,6 @@
 """The package that the machinery serves: its names, and where its things are."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,16 @@ class Package:
     def artifacts_dir(self) -> Path:
         """The trained files."""
         return self.folder / "artifacts"
+
+    @property
+    def digest(self) -> str:
+        """A hash of what predicts: the code, and the manifest, which has the hashes of the artifacts."""
+        total = hashlib.sha256()
+        for path in [*sorted(self.folder.rglob("*.py")), self.artifacts_dir / "manifest.json"]:
+            content = path.read_bytes() if path.exists() else b""
+            total.update(f"{path.relative_to(self.folder).as_posix()} {len(content)}\n".encode())
+            total.update(content)
+        return total.hexdigest()
 
     def data(self, name: str) -> Path:
         """Return the path of a file below data/. Raises ProjectError where there is no data/."""

@@ -213,6 +213,8 @@ class Onnx:
             raise InvalidRow(text, row, column.name)
 
     def _texts(self, column: Column, values: Any) -> Any:
+        if set(map(type, values.tolist())) == {str}:
+            return values.astype(object, copy=False)
         texts = np.empty(len(values), object)
         for row, value in enumerate(values):
             if not isinstance(value, str):

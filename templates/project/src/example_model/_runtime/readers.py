@@ -45,7 +45,7 @@ def csv_piece(
 ) -> Piece:
     """A piece of such lines, with their numbers."""
     width, faults = len(header), []
-    if any(len(row) != width for _, row in records):
+    if {len(row) for _, row in records} != {width}:
         for n, (line, row) in enumerate(records):
             if len(row) != width:
                 said = f"{len(row)} cells, where the header has {width}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import ProjectError
 from ..package import Package
-from . import engines, score
+from . import engines, places, score
 from .engines import Engine
 from .parts import Part
 from .plan import Output, Plan, plan
@@ -25,6 +25,7 @@ class Options:
     skip: bool = False
     max_errors: int = 0
     force: bool = False
+    all_frames: bool = False
 
 
 class Interrupted(ProjectError):
@@ -39,25 +40,37 @@ def predict(
     Raises ProjectError where that cannot be done, or not to its end: what is done stays.
     """
     output = Output(url)
-    model = score.model(package.name)
-    planned = plan(package, model, inputs, output, options.format, options.keep, options.missing)
+    planned = plan(
+        package,
+        score.model(package.name),
+        inputs,
+        output,
+        options.format,
+        options.keep,
+        options.missing,
+    )
     records = Records(output)
     done = records.begin(planned, options.force)
     if done:
         yield f"{len(done)} of {len(planned.parts)} parts are done already: going on with the others."
     job = Job(
         package.name,
-        output.folder,
+        planned.model,
+        places.absolute(output.folder),
         options.keep,
         list(options.missing),
         options.skip,
         options.max_errors if options.skip else 0,
+        options.all_frames,
     )
     left = [part for part in planned.parts if part.number not in done]
     progress = Progress(sum(part.weight for part in left))
-    for outcome in _outcomes(job, left, done, engine, progress, output, len(planned.parts)):
-        done[outcome.number] = outcome
-    seconds = progress.close()
+    try:
+        for outcome in _outcomes(job, left, done, engine, progress, output, len(planned.parts)):
+            done[outcome.number] = outcome
+    finally:
+        seconds = progress.close()
+        records.sweep()
     records.finish(planned, list(done.values()))
     yield _told(planned, list(done.values()), progress.rows / seconds if left else 0, output)
 
@@ -84,8 +97,9 @@ def _outcomes(
                 if job.skip and rejected > job.max_errors:
                     raise ProjectError(score.too_many(job.max_errors))
     except (ProjectError, KeyboardInterrupt) as error:
-        progress.close()
         kept = f"{finished} of {total} parts are done, and stay in {output.folder}."
+        if not finished:
+            kept = "No part is done yet."
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(
                 f"Interrupted. {kept} The same command goes on from there."

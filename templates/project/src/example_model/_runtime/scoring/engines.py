@@ -1,4 +1,4 @@
-"""Where parts are scored: in this process, in several of this machine, on a Ray or a Dask cluster.
+"""Where parts are scored: in this process, in several of this machine, or on a cluster.
 
 Every engine calls the same function for each part, with the same rows at a time, so none of them can
 answer otherwise than the others.
@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,15 @@ Engine = Callable[[Job, Sequence[Part], Report], Iterator[Outcome]]
 
 
 def choose(name: str, address: str | None, workers: int | None, folder: Path) -> Engine:
-    """The engine of this name. Raises ProjectError for an address where there is no cluster."""
+    """The engine of this name. `folder` is that of the package, which travels to the nodes of a cluster."""
+    number = workers or min(os.cpu_count() or 1, MOST_WORKERS)
     if name == "local":
         if address:
             raise ProjectError("--address goes with --engine ray or dask.")
-        return local(workers or min(os.cpu_count() or 1, MOST_WORKERS))
-    return {"ray": ray, "dask": dask}[name](address, str(folder))
+        return _here if number == 1 else partial(_processes, number)
+    from . import clusters
 
-
-def local(workers: int) -> Engine:
-    """This process, or so many others."""
-    return _here if workers == 1 else lambda *given: _processes(workers, *given)
+    return partial(clusters.CLUSTERS[name], clusters.Cluster(address, number, folder))
 
 
 def _here(job: Job, parts: Sequence[Part], report: Report) -> Iterator[Outcome]:
@@ -93,63 +92,3 @@ def _work(pipe: Any, job: Job) -> None:
 def _lost(part: Part, code: int | None) -> str:
     said = f"signal {-code}, as for want of memory" if code and code < 0 else f"exit code {code}"
     return f"The process that scored {part.source} ended with {said}."
-
-
-def ray(address: str | None, folder: str) -> Engine:
-    """A Ray cluster: a task for each part. `folder` is that of the package, which travels to the nodes."""
-
-    def run(job: Job, parts: Sequence[Part], report: Report) -> Iterator[Outcome]:
-        cluster = _start_ray(address, folder)
-        task = cluster.remote(num_cpus=1, max_retries=-1, scheduling_strategy="SPREAD")(score.run)
-        try:
-            waiting = {task.remote(job, part): part for part in parts}
-            while waiting:
-                done, _ = cluster.wait(list(waiting))
-                for one in done:
-                    part = waiting.pop(one)
-                    outcome = cluster.get(one)
-                    report(outcome.rows + outcome.rejected, part.weight)
-                    yield outcome
-        except cluster.exceptions.RayTaskError as error:
-            raise error.as_instanceof_cause() from None
-        except cluster.exceptions.RayError as error:
-            raise ProjectError(f"The Ray cluster is lost: {_line(error)}.") from error
-        finally:
-            cluster.shutdown()
-
-    return run
-
-
-def _start_ray(address: str | None, folder: str) -> Any:
-    # Before the import, which reads them. A package's artifacts travel, whether git ignores them or not.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", "1")
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise ProjectError("--engine ray needs ray. Run: poetry ml add ray") from error
-    own = {} if address else {"include_dashboard": False, "object_store_memory": 2 * 10**8}
-    try:
-        ray.init(
-            address=address or "local",
-            runtime_env={"py_modules": [folder], "env_vars": {"OMP_NUM_THREADS": "1"}},
-            log_to_driver=False,
-            logging_level="error",
-            **own,
-        )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise ProjectError(f"There is no Ray cluster at {address}: {_line(error)}.") from error
-    return ray
-
-
-def dask(address: str | None, folder: str) -> Engine:
-    """A Dask cluster: a task for each part. `folder` is that of the package, which travels to the workers."""
-
-    def run(job: Job, parts: Sequence[Part], report: Report) -> Iterator[Outcome]:
-        raise NotImplementedError
-
-    return run
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".")[:300]

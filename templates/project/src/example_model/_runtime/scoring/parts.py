@@ -6,7 +6,9 @@ import gzip
 import io
 import itertools
 import os
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
@@ -71,6 +73,22 @@ def made(name: str) -> Make:
     return found
 
 
+@contextmanager
+def reading(source: str) -> Iterator[None]:
+    """Say which file it is that cannot be read. Raises ProjectError."""
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ProjectError(f"{source} is not a complete gzip file: {error}.") from error
+    except OSError as error:
+        raise ProjectError(f"{source} cannot be read: {reason(error)}.") from error
+
+
+def reason(error: OSError) -> str:
+    """Say in one line what the system said."""
+    return error.strerror or " ".join(str(error).split()).rstrip(".")
+
+
 def stream(file: BinaryIO, part: Part) -> BinaryIO:
     """The header and the lines of a part of text, unpacked, as one stream that the io module can read."""
     ranges = [(0, part.head), (part.start, part.end)] if part.start or part.end else []
@@ -125,7 +143,7 @@ class _Stream(io.RawIOBase):
 
 def header(url: str, source: str, kind: str, codec: str) -> list[str]:
     """The names of a table's columns, as far as they are known before its rows."""
-    with place(url).open(url) as file:
+    with reading(source), place(url).open(url) as file:
         if kind == "parquet":
             with readers.parquet_file(file, source) as table:
                 return list(table.schema_arrow.names)
@@ -176,6 +194,11 @@ def _lines(file: File, kind: str) -> Iterator[dict[str, Any]]:
             weight = (end or file.size) - start
             yield {"start": start, "end": end, "head": head, "skipped": skipped, "weight": weight}
             start, skipped = end or file.size, skipped + rows.count(b"\n")
+
+
+def buffered(file: BinaryIO) -> BinaryIO:
+    """A file that has lines; those of object stores have none."""
+    return io.BufferedReader(_Stream(file), BLOCK)
 
 
 def csv_head(file: BinaryIO) -> bytes:

@@ -48,8 +48,8 @@ class Place(Protocol):
 
     def remove_folder(self, url: str) -> None: ...
 
-    def sweep(self, folder: str) -> None:
-        """Remove what processes that were killed have left of files that they wrote."""
+    def sweep(self, url: str) -> None:
+        """Remove what processes that were killed have left of this file, or in this folder."""
         ...
 
 
@@ -95,6 +95,11 @@ def write(url: str, content: bytes) -> None:
     """Write a small file whole."""
     with place(url).writing(url) as file:
         file.write(content)
+
+
+def absolute(url: str) -> str:
+    """A path that other processes understand, wherever they run; a URL is one."""
+    return url if "://" in url else os.path.abspath(url)
 
 
 def join(folder: str, name: str) -> str:
@@ -143,7 +148,7 @@ class Local:
     def writing(self, url: str) -> Iterator[BinaryIO]:
         path = Path(url)
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{UNFINISHED}")
+        beside = _unfinished(path)
         try:
             with beside.open("wb") as file:
                 yield file
@@ -157,11 +162,20 @@ class Local:
         Path(url).unlink(missing_ok=True)
 
     def remove_folder(self, url: str) -> None:
-        shutil.rmtree(url, ignore_errors=True)
+        path = Path(url)
+        aside = _unfinished(path)
+        with contextlib.suppress(FileNotFoundError):  # by one rename: half a folder says nothing
+            path.replace(aside)
+            shutil.rmtree(aside, ignore_errors=True)
 
-    def sweep(self, folder: str) -> None:
-        for left in Path(folder).rglob(f".*{UNFINISHED}"):
-            left.unlink(missing_ok=True)
+    def sweep(self, url: str) -> None:
+        path = Path(url)
+        beside = path.parent.glob(f".{glob.escape(path.name)}*{UNFINISHED}")
+        for left in [*beside, *path.rglob(f".*{UNFINISHED}")]:
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 class Remote:
@@ -214,7 +228,7 @@ class Remote:
         with contextlib.suppress(FileNotFoundError):
             self._system.delete_dir(_split(url)[0])
 
-    def sweep(self, folder: str) -> None:
+    def sweep(self, url: str) -> None:
         pass  # an upload is there when it is complete
 
     def _found(self, info: Any, name: str, query: str) -> File:
@@ -230,6 +244,10 @@ def _split(url: str) -> tuple[str, str]:
 def _fixed(path: str, magic: str) -> str:
     """The folder of a pattern that all files which fit it are in."""
     return path[: min(path.index(mark) for mark in magic if mark in path)].rpartition("/")[0]
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{UNFINISHED}")
 
 
 def _found(path: Path, name: str) -> File:

@@ -1,6 +1,5 @@
 """Plan a job: which files are scored, how they are cut, and where the answers go."""
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -79,22 +78,12 @@ def plan(
         cut.append((file, made, parts.cut(file, made.kind, made.codec)))
     return Plan(
         FORMAT,
-        digest(package),
+        package.digest,
         found,
         keep,
         list(missing),
         list(_named(cut, output, format)),
     )
-
-
-def digest(package: Package) -> str:
-    """A hash of what predicts: the package's code, and the manifest, which has those of the artifacts."""
-    total = hashlib.sha256()
-    manifest = package.artifacts_dir / "manifest.json"
-    for path in [*sorted(package.folder.rglob("*.py")), manifest]:
-        total.update(f"{path.relative_to(package.folder).as_posix()}\n".encode())
-        total.update(hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
 
 
 def _check_output(output: Output) -> None:
@@ -163,7 +152,9 @@ def _named(
             if any(places.is_same(target, each) for each in inputs):
                 raise ProjectError(f"The output {target} is an input, too. Name another place.")
             names[name] = file.url
-            yield Part(number, file.url, file.url, made.kind, made.codec, name, **some)
+            yield Part(
+                number, places.absolute(file.url), file.url, made.kind, made.codec, name, **some
+            )
             number += 1
 
 

@@ -36,7 +36,7 @@ class Records:
             self._check_free(plan)
             places.write(places.join(self._folder, PLAN), msgspec.json.encode(plan))
             return {}
-        place(self._output.folder).sweep(self._output.folder)
+        self.sweep()
         before = _decoded(content, Plan)
         if before is None or (changed := differences(plan, before)):
             what = f"{', '.join(changed)} changed" if before else "that was another version"
@@ -44,6 +44,11 @@ class Records:
                 f"{self._output.url} was begun, and since then {what}. --force begins anew."
             )
         return dict(self._done(plan))
+
+    def sweep(self) -> None:
+        """Remove what processes that were ended have left of files that they wrote."""
+        for url in {self._output.url, self._output.folder}:
+            place(url).sweep(url)
 
     def _done(self, plan: Plan) -> list[tuple[int, Outcome]]:
         there = {file.name for file in _listed(self._output.folder)}
@@ -108,7 +113,8 @@ class Records:
 def _join_text(urls: Sequence[str], file: BinaryIO, has_header: bool) -> None:
     header = b""
     for url in urls:
-        with place(url).open(url) as part:
+        with place(url).open(url) as opened:
+            part = parts.buffered(opened)
             first = parts.csv_head(part) if has_header else b""
             if header and first != header:
                 raise ProjectError(

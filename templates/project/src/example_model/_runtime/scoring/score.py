@@ -1,15 +1,17 @@
 """Score one part: read its rows, ask the model, write rows and answers whole."""
 
 import functools
-import gzip
+import gc
 import importlib
-import zlib
+import platform
+import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import msgspec
 
-from .. import arrow, readers
+from .. import arrow, frames, readers
 from ..errors import ProjectError
 from ..faults import Fault, InvalidRows
 from ..fields import Field
@@ -17,10 +19,14 @@ from ..pieces import Piece
 from . import parts, places
 from .answers import Answered, Asked
 from .parts import Part
-from .writers import WRITERS, Column, packed
+from .writers import Column, packed, writing
 
-SIZE = 2_048  # rows that are predicted at once, in every engine: some models' answers depend on it
+SIZE = 8_192  # rows that are predicted at once, in every engine: some models' answers depend on it
 RECORDS = ".scoring"  # the folder with what is known of parts, below that of the outputs
+
+ALONE = (
+    threading.Lock()
+)  # a model is never asked by two threads at once: a worker of Dask may have several
 
 Report = Callable[[int, float], None]
 """Called with the rows and the share of the part that were scored since it was called last."""
@@ -30,11 +36,13 @@ class Job(msgspec.Struct, frozen=True):
     """What is asked for, apart from the inputs: all that a process must know to score a part."""
 
     package: str  # its import name
+    digest: str  # of its code and artifacts
     folder: str  # where the outputs go
     keep: list[str] | None  # the columns of the input that go into the output; all if it is None
     missing: list[str]  # fields without a column
     skip: bool  # whether rows that do not fit are left out
     max_errors: int  # rows that may be left out, of all parts
+    all_frames: bool  # whether an error in the user's code is shown with those of the machinery
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -55,13 +63,25 @@ def project(package: str) -> Any:
 @functools.cache
 def model(package: str) -> Any:
     """Load the project's model, once in each process."""
-    return project(package).model()
+    loaded = project(package).model()
+    gc.freeze()  # rows of text are many small lists: looking for garbage must not take longer, too
+    return loaded
+
+
+@functools.cache
+def check(package: str, digest: str) -> None:
+    """Raise ProjectError where this process has the package in another state than the job began with."""
+    if project(package).package.digest != digest:
+        raise ProjectError(
+            f"The package {package} changed while it predicted, or differs on {platform.node()}."
+        )
 
 
 def run(job: Job, part: Part, report: Report = lambda rows, share: None) -> Outcome:
-    """Score a part. What its rows, its files or the model make impossible is the outcome's error."""
+    """Score a part. Whatever makes that impossible is the outcome's error: no engine tries it again."""
     try:
-        return _score(job, part, report)
+        with ALONE:
+            return _score(job, part, report)
     except InvalidRows as error:
         hint = "" if job.skip else " To leave such rows out: --on-error skip."
         return Outcome(part.number, error=f"{error}.{hint}")
@@ -69,23 +89,32 @@ def run(job: Job, part: Part, report: Report = lambda rows, share: None) -> Outc
         return Outcome(part.number, error=str(error))
     except OSError as error:  # of reading is a ProjectError already
         output = places.join(job.folder, part.output)
-        return Outcome(part.number, error=f"{output} cannot be written: {reason(error)}.")
+        return Outcome(part.number, error=f"{output} cannot be written: {parts.reason(error)}.")
+    except Exception as error:
+        text = "" if job.all_frames else frames.of_user(error)
+        text = text or "".join(traceback.format_exception(error))
+        return Outcome(part.number, error=f"{part.source} cannot be predicted:\n{text}")
 
 
-def reason(error: OSError) -> str:
-    """Say in one line what the system said."""
-    return error.strerror or " ".join(str(error).split()).rstrip(".")
+def run_encoded(job: bytes, part: bytes) -> bytes:
+    """Score a part, for a process that knows none of these types before."""
+    decode = msgspec.json.decode
+    return msgspec.json.encode(run(decode(job, type=Job), decode(part, type=Part)))
 
 
 def _score(job: Job, part: Part, report: Report) -> Outcome:
+    check(job.package, job.digest)
     asked = Asked(model(job.package), part.source, job.missing, job.skip)
     wanted = parts.made(part.output)
     carried = Carried(asked.fields, job.keep, is_free=wanted.kind == "jsonl")
     rows = rejected = 0
     said: list[Fault] = []
     output = places.join(job.folder, part.output)
-    with places.place(output).writing(output) as file, packed(file, wanted.codec) as pack:
-        writer = WRITERS[wanted.kind](pack)
+    with (
+        places.place(output).writing(output) as file,
+        packed(file, wanted.codec) as pack,
+        writing(pack, wanted.kind) as writer,
+    ):
         for piece, share in _read(part):
             answered = asked.about(piece)
             if len(answered.kept):
@@ -101,7 +130,6 @@ def _score(job: Job, part: Part, report: Report) -> Outcome:
         if not rows:
             header = parts.header(part.url, part.source, part.kind, part.codec)
             writer.write([*carried.none(header), *asked.no_answers()])
-        writer.close()
     return record(job, part, Outcome(part.number, rows, rejected), said)
 
 
@@ -112,14 +140,8 @@ def too_many(most: int) -> str:
 
 def _read(part: Part) -> Iterator[tuple[Piece, float]]:
     """The rows of a part in pieces, each with its share of the part."""
-    try:
+    with parts.reading(part.source):
         yield from _batches(part) if part.kind == "parquet" else _pieces(part)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ProjectError(
-            f"{part.source} is not a complete {part.codec} file: {error}."
-        ) from error
-    except OSError as error:
-        raise ProjectError(f"{part.source} cannot be read: {reason(error)}.") from error
 
 
 def _batches(part: Part) -> Iterator[tuple[Piece, float]]:

@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import msgspec
@@ -50,26 +50,19 @@ class Csv:
             self._rows.writerow(header)
             self._header = header
         _check(header, self._header)
-        cells = [
-            [_cell(v) for v in values] if _is_mixed(values) else values
-            for values in map(listed, columns)
-        ]
+        cells = [_cells(listed(column)) for column in columns]
         self._rows.writerows(zip(*cells, strict=True))
 
     def close(self) -> None:
         self._text.detach()
 
 
-def _is_mixed(values: Sequence[Any]) -> bool:
-    return any(isinstance(value, list | dict) for value in values)
-
-
-def _cell(value: Any) -> Any:
-    return (
-        msgspec.json.encode(value, enc_hook=str).decode()
-        if isinstance(value, list | dict)
-        else value
-    )
+def _cells(values: Sequence[Any]) -> Sequence[Any]:
+    """Values as CSV has them: lists and objects are JSON in a cell."""
+    if set(map(type, values)).isdisjoint((list, dict)):
+        return values
+    encode = msgspec.json.Encoder(enc_hook=str).encode
+    return [encode(v).decode() if isinstance(v, list | dict) else v for v in values]
 
 
 class Lines:
@@ -157,6 +150,19 @@ def _changed(error: Exception) -> ProjectError:
 
 
 WRITERS: dict[str, type[Writer]] = {"csv": Csv, "jsonl": Lines, "parquet": Parquet}
+
+
+@contextmanager
+def writing(file: BinaryIO, kind: str) -> Iterator[Writer]:
+    """A writer of this kind, closed at the end."""
+    writer = WRITERS[kind](file)
+    try:
+        yield writer
+    except BaseException:
+        with suppress(Exception):  # of what is not kept anyway
+            writer.close()
+        raise
+    writer.close()
 
 
 @contextmanager
