@@ -16,8 +16,11 @@ PACKAGE = REPOSITORY / "poetry_ml_plugin"
 BELOW = {
     "plugin": {"commands"},
     "commands": {
-        *("adopt", "audit", "build", "deploy", "errors", "host", "project", "template"),
+        *("adopt", "audit", "build", "data", "deploy", "errors", "host", "project"),
+        *("reproduce", "template"),
     },
+    "reproduce": {"audit", "data", "errors", "host", "project"},
+    "data": {"errors", "host", "project"},
     "deploy": {"audit", "errors", "host", "project", "template"},
     "build": {"audit", "errors", "host", "project"},
     "audit": {"errors", "host", "project"},

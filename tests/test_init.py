@@ -469,7 +469,7 @@ def test_artifacts_that_are_not_here_are_no_reason_for_an_empty_model(
         return
     assert any(note.startswith("Not here yet: ") for note in todo.notes)
     (said,) = said_of(whisk)
-    assert said.endswith('is missing. Run "dvc pull".')
+    assert said.endswith('is missing. Run "poetry ml data pull".')
     (whisk / "src/churn_model/artifacts").mkdir(exist_ok=True)
     (whisk / "src/churn_model/artifacts/model.pkl").write_bytes(STUB)  # as `dvc pull` does
     assert any('Run "poetry ml init"' in said for said in said_of(whisk))

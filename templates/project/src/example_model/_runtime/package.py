@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import pointers
 from .errors import ProjectError
 
 
@@ -40,12 +41,15 @@ class Package:
         return self.folder / "artifacts"
 
     def data(self, name: str) -> Path:
-        """Return the path of a file below data/. Raises ProjectError where there is no data/."""
+        """Return the path of a file below data/. Raises ProjectError where it is not here."""
         if self.data_dir is None:
             raise ProjectError(
                 "data/ is not part of the installed package. Run this in a checkout of the project."
             )
-        return self.data_dir / name
+        path = self.data_dir / name
+        if fault := pointers.fault(path, self.data_dir.parent):
+            raise ProjectError(f"{path} {fault}")
+        return path
 
     def written(self, path: Path) -> Path:
         """Return a path that is to be put in its place, whatever is there: the link that it may be goes.

@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -99,6 +100,8 @@ class Run:
             "metrics": evaluation.plain(self.metrics),
             "independent": self.independent,
             "python": platform.python_version(),
+            "platform": f"{sys.platform}-{platform.machine()}",
+            "libraries": sources.libraries(self._manifest.package),
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(time.monotonic() - self._start, 1),
         }
