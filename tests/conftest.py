@@ -189,7 +189,7 @@ def extended(churn: Churn, once: Once) -> Churn:
 @pytest.fixture(scope="session")
 def analysis(churn: Churn, once: Once) -> Path:
     """An environment that has the shared project installed, with notebooks and DVC beside it."""
-    wanted = ("dvc", "dvc-s3", "jupyterlab", "nbstripout", "papermill")
+    wanted = ("dvc", "dvc-s3", "jupyterlab", "moto[server]", "papermill")
 
     def make(folder: Path) -> dict[str, str]:
         kept = kept_environment(*wanted, beside=churn)

@@ -17,8 +17,9 @@ BELOW = {
     "plugin": {"commands"},
     "commands": {
         *("adopt", "audit", "build", "data", "deploy", "errors", "host", "project"),
-        *("reproduce", "template"),
+        *("drift", "reproduce", "template"),
     },
+    "drift": {"audit", "errors", "host", "project"},
     "reproduce": {"audit", "data", "errors", "host", "project"},
     "data": {"errors", "host", "project"},
     "deploy": {"audit", "errors", "host", "project", "template"},

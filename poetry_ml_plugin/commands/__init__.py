@@ -28,6 +28,7 @@ COMMANDS = {
     "ml evaluate": "evaluate:Evaluate",
     "ml predict": "predict:Predict",
     "ml serve": "serve:Serve",
+    "ml drift": "drift:Drift",
     "ml reproduce": "reproduce:Reproduce",
     "ml notebook": "notebook:Notebook",
     "ml notebook run": "notebook_run:Run",

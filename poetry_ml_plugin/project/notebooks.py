@@ -62,7 +62,7 @@ def run(python: Path, root: Path, path: Path, parameters: Sequence[tuple[str, st
     with tempfile.TemporaryDirectory() as folder:
         done = Path(folder, path.name)
         given = [word for pair in parameters for word in ("-p", *pair)]
-        words = [*("-k", "python3", "--cwd", str(path.parent)), *given]
+        words = [*("-k", "python3", "-l", "python", "--cwd", str(path.parent)), *given]
         ended = subprocess.run(
             [str(python), "-m", "papermill", str(path), str(done), *words],
             env={**os.environ, **OWN_KERNEL},
@@ -89,9 +89,9 @@ def _fault(path: Path, done: Path, said: str) -> str:
         for output in cell.get("outputs", ()):
             if output.get("output_type") == "error":
                 what = " ".join(f"{output['ename']}: {output['evalue']}".split())
-                return f"{path.name} raised in cell {number}: {what[:300]}. {again}"
+                return f"{path.name} raised in cell {number}: {what[:300].rstrip('.')}. {again}"
     last = (said.strip().splitlines() or ["papermill failed"])[-1]
-    return f"{path.name} could not be run: {last}. {again}"
+    return f"{path.name} could not be run: {last.rstrip('.')}. {again}"
 
 
 def _tags(cell: Mapping[str, Any]) -> list[str]:

@@ -141,12 +141,17 @@ class Manifest:
         return all(Path(name).suffix in formats.DATA for name in self.read().artifacts)
 
     @property
+    def recorded(self) -> dict[str, Any]:
+        """What is known of the training; empty where there is no manifest that can be read."""
+        return self._known().run
+
+    @property
     def independent(self) -> bool | None:
         """Whether the training found that a row's prediction depends on no other row of the call.
 
         None where it did not test that, or there is no manifest that can be read.
         """
-        recorded = self._known().run.get("independent")
+        recorded = self.recorded.get("independent")
         return recorded if isinstance(recorded, bool) else None
 
     def verify(self) -> list[str]:

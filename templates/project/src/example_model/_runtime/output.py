@@ -9,10 +9,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 MOST = 10_000  # lines that wait to be written
 PIECE = 4_096  # bytes: what a pipe takes as a whole, whatever other processes write
+FULL = 16 * 1024 * 1024  # bytes of a file of which full ones are kept
+KEPT = 4  # such files
 PAUSE = 0.02  # seconds in which lines gather, so that the writer is seldom woken
 
 
@@ -71,11 +74,41 @@ class Output:
         left = memoryview(b"".join(piece))
         try:
             while left:
-                left = left[os.write(self._file, left) :]
+                left = left[self._put(left) :]
         except OSError as error:
             if isinstance(error, BlockingIOError):  # somebody has made it so, for all
                 select.select([], [self._file], [], 1)
             self._on_drop(len(piece))
+
+    def _put(self, piece: memoryview) -> int:
+        return os.write(self._file, piece)
+
+
+class Rotating(Output):
+    """Writes lines to a file of bounded size, and keeps a few of the full ones beside it.
+
+    Raises OSError where the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, on_drop: Callable[[int], None]) -> None:
+        self._path = path
+        super().__init__(_appending(path), on_drop)
+
+    def _put(self, piece: memoryview) -> int:
+        if self._file >= 0 and os.fstat(self._file).st_size + len(piece) > FULL:
+            full, self._file = self._file, -1
+            os.close(full)
+            for n in range(KEPT - 1, 0, -1):
+                younger = self._path.with_suffix(f".{n - 1}.jsonl") if n > 1 else self._path
+                with suppress(FileNotFoundError):
+                    younger.replace(self._path.with_suffix(f".{n}.jsonl"))
+        if self._file < 0:
+            self._file = _appending(self._path)
+        return super()._put(piece)
+
+
+def _appending(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 class LogHandler(logging.Handler):

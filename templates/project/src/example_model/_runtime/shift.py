@@ -12,6 +12,7 @@ from . import columns as columnar
 from . import delimited, tables
 from .dialect import PLAIN, Dialect, Source
 from .faults import Fault, InvalidRows
+from .fields import Field
 
 FREQUENT = 20  # words of a column that are recorded
 MISSING_SHARE = 0.05  # by which the share of missing values may differ
@@ -41,6 +42,50 @@ def _described(values: Any) -> dict[str, Any] | None:
         result["range"] = [float(f"{value:.6g}") for value in picks]
         result["dates"] = values.dtype.kind == "M"
     return result
+
+
+def reference(table: Any, fields: Iterable[Field], predicted: columnar.Columns) -> dict[str, Any]:
+    """Return what later rows and predictions are compared with, as plain data; nothing of private fields."""
+    private = {field.key for field in fields if field.is_private}
+    found = {k: _binned(v) for k, v in table.columns.items() if k not in private}
+    answer = next(iter(columnar.flat(predicted).values()))
+    columns = {key: value for key, value in found.items() if value}
+    return {"rows": len(table), "columns": columns, "prediction": _binned(answer)}
+
+
+def _binned(values: Any) -> dict[str, Any] | None:
+    """The shares of a column's words, or of its numbers between deciles; of free text, of its length."""
+    if values.ndim != 1:
+        return None
+    if values.dtype.kind in "OUSb":
+        words = [
+            str(getattr(value, "value", value)) for value in values.tolist() if value is not None
+        ]
+        missing, counts = _share(len(values) - len(words), len(values)), Counter(words)
+        if len(counts) <= FREQUENT and len(words) >= 2 * len(counts):
+            shares = {word: _share(count, len(words)) for word, count in sorted(counts.items())}
+            return {"missing": missing, "words": shares}
+        return {
+            **_deciles(np.array([len(word) for word in words], float)),
+            "missing": missing,
+            "text": True,
+        }
+    numbers = _numbers(values)
+    known = numbers[np.isfinite(numbers)]
+    result = {**_deciles(known), "missing": _share(len(numbers) - len(known), len(numbers))}
+    return {**result, "dates": True} if values.dtype.kind == "M" else result
+
+
+def _deciles(known: Any) -> dict[str, Any]:
+    """Edges, and the shares of numbers up to the first, then up to each next one."""
+    if not len(known):
+        return {}
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, 11)))
+    counts = np.bincount(np.searchsorted(edges, known), minlength=len(edges))
+    return {
+        "edges": edges.tolist(),
+        "shares": [_share(count, len(known)) for count in counts.tolist()],
+    }
 
 
 def _share(part: int, whole: int) -> float:

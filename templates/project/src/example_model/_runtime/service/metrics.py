@@ -21,6 +21,7 @@ REQUESTS = "http_request_duration_seconds"
 BATCHES = "model_batch_rows"
 PREDICTIONS = "model_predictions_total"
 DEPTH = "model_queue_depth"
+INPUTS = "model_input_values_total"
 DROPPED = "log_lines_dropped_total"
 BOUNDS: dict[str, tuple[float, ...]] = {REQUESTS: SECONDS, BATCHES: ROWS}
 ABOUT = {
@@ -28,6 +29,7 @@ ABOUT = {
     BATCHES: ("histogram", "Rows that were predicted in one call"),
     PREDICTIONS: ("counter", "Predictions by label"),
     DEPTH: ("gauge", "Requests that wait"),
+    INPUTS: ("counter", "Values that the training saw none of, of at most 64 rows a request"),
     DROPPED: ("counter", "Lines of the log that could not be written"),
 }
 
@@ -162,6 +164,10 @@ class Metrics:
     def dropped(self, lines: int) -> None:
         """Count lines of a log that could not be written."""
         self._add((DROPPED, ()), lines)
+
+    def inputs(self, column: str, fault: str, values: int) -> None:
+        """Count values of a column that are missing, unseen or out of the training's range."""
+        self._add((INPUTS, (("column", column[:LABEL_LENGTH]), ("is", fault))), values)
 
     def depth(self, waiting: int) -> None:
         """Say how many requests wait in this process."""
