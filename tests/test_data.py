@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,38 +21,31 @@ MODEL = "src/churn/artifacts/model.onnx"
 @pytest.fixture(scope="module")
 def s3(analysis: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server of S3 with an empty bucket, on this machine: its address, and its process."""
-    command = [analysis / "bin/python", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with listening(command) as started:
+    python = analysis / "bin/python"
+    with listening(python, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0") as started:
         request = urllib.request.Request(f"{started[0]}/bucket", method="PUT")
         urllib.request.urlopen(request, timeout=30).close()
         yield started
 
 
-def listening(command: list[str | Path]) -> Listening:
-    return Listening(command)
-
-
-class Listening:
-    """A server that says where it listens, ended at the end."""
-
-    def __init__(self, command: list[str | Path]) -> None:
-        words = [str(word) for word in command]
-        pipe = subprocess.PIPE
-        env = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        self.process = subprocess.Popen(
-            words, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=env
-        )
-
-    def __enter__(self) -> tuple[str, subprocess.Popen[str]]:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                return found[0], self.process
-        raise AssertionError("the server did not start")
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
+@contextmanager
+def listening(*command: str | Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server that says where it listens, ended at the end: its address, and its process."""
+    words = [str(word) for word in command]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env
+    ) as process:
+        assert process.stdout is not None
+        try:
+            found = None
+            for line in process.stdout:
+                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    break
+            assert found, "the server did not start"
+            yield found[0], process
+        finally:
+            process.kill()
 
 
 class Checkout:
@@ -124,25 +118,15 @@ def test_artifacts_of_dvc_are_built_as_real_bytes_or_not_at_all_and_come_from_th
     checkout.ml("data", "add", MODEL)
     checkout.ml("data", "remote", str(remote))
     checkout.ml("data", "push")
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "http.server",
-        "0",
-        "--bind",
-        "127.0.0.1",
-        "--directory",
-        remote,
-    ]
-    with listening(command) as (url, _):
+    web = (sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", remote)
+    with listening(*web) as (url, _):
         checkout.ml("data", "remote", url, "--name", "public")
         checkout.commit()
         (tmp_path / "second").mkdir()
         second = Checkout(root, tmp_path / "second" / "churn", analysis)
-        refused = poetry("build", cwd=second.root, code=1, env=second.env)
-        assert 'model.onnx is missing. Run "poetry ml data pull"' in refused.stdout + refused.stderr
-        refused = poetry("ml", "deploy", "docker", cwd=second.root, env=second.env)
-        assert 'Run "poetry ml data pull"' in refused.stdout + refused.stderr
+        built = poetry("build", cwd=second.root, code=1, env=second.env)
+        assert 'model.onnx is missing. Run "poetry ml data pull"' in built.stdout + built.stderr
+        assert 'Run "poetry ml data pull"' in second.ml("deploy", "docker")
         second.ml("data", "pull")
         poetry("build", cwd=second.root, env=second.env)
     refused = second.ml("data", "status", code=1)
