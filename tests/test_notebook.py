@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 from conftest import Churn, poetry, run
+from serving import until
 
 NOTEBOOK = "notebooks/exploration.ipynb"
 
@@ -77,6 +78,14 @@ def test_a_notebook_that_raises_is_told_by_its_cell_and_leaves_the_report_as_it_
     assert "-p key=value" in poetry(*words, cwd=copy, env=env, code=1).stderr
 
 
+def answers(url: str) -> bool:
+    try:
+        urlopen(f"{url}/api", timeout=30).close()
+    except OSError:
+        return False
+    return True
+
+
 def test_jupyterlab_has_the_projects_environment_as_its_kernel(
     copy: Path, analysis: Path, tmp_path: Path
 ) -> None:
@@ -97,7 +106,8 @@ def test_jupyterlab_has_the_projects_environment_as_its_kernel(
                 if found := re.search(r"http://localhost:(\d+)/", line):
                     break
             assert found, "the server did not start"
-            base = f"http://127.0.0.1:{found[1]}"
+            base = f"http://localhost:{found[1]}"
+            until(lambda: answers(base))
             specs = json.load(urlopen(f"{base}/api/kernelspecs", timeout=30))
             names = {
                 Path(each["name"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -104,10 +104,3 @@ def pull_into(checkout: Path, names: Iterable[str], root: Path) -> None:
         words = ["cache", "dir", "--local", str((own.parent / cache).resolve())]
         subprocess.run([*known, *words], cwd=checkout, capture_output=True, check=False)
     run(root, "pull", *sorted(map(str, pointers)), cwd=checkout)
-
-
-def tracked(root: Path) -> Iterator[Path]:
-    """Yield the files and folders that DVC keeps for a project."""
-    for name in sorted(git.tracked(root) | git.untracked(root)):
-        if name.endswith(".dvc"):
-            yield root / name.removesuffix(".dvc")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-FEWEST = 8  # of both samples that a bin needs for the test to hold
+FEWEST = 5  # of the smaller sample that a bin should have for the test to hold
 
 
 def psi(before: Sequence[float], after: Sequence[float]) -> float:

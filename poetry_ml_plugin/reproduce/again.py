@@ -17,6 +17,8 @@ from poetry_ml_plugin.project.pyproject import Project
 from poetry_ml_plugin.reproduce import checkout, environment, record
 from poetry_ml_plugin.reproduce.record import Record
 
+SECRET = "***"
+
 
 class Screen(Protocol):
     """Display of what is under way."""
@@ -56,6 +58,7 @@ def reproduce(project: Project, revision: str, groups: Collection[str], screen: 
         with screen.step("Provide its environment"):
             python = environment.provide(there, before, groups)
         former = _examples(python, there)
+        _configure(there, before)
         with screen.step("Train again") as done:
             done(_train(python, there, screen.tell))
         return _judge(
@@ -84,8 +87,20 @@ def _provide_data(project: Project, there: Project, before: Record) -> str:
     return ", ".join(before.data)
 
 
+def _configure(there: Project, before: Record) -> None:
+    """Have configs/train.yaml say what the training recorded. A secret, recorded as ***, stays as it is."""
+    path = there.root / "configs" / "train.yaml"
+    config = before.run.get("config", {})
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    secret = [line for line in lines if config.get(line.partition(":")[0]) == SECRET]
+    settings = [f"{key}: {json.dumps(value)}" for key, value in config.items() if value != SECRET]
+    if settings:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\n".join([*settings, *secret, ""]), encoding="utf-8")
+
+
 def _train(python: Path, there: Project, tell: Callable[[str], None]) -> str:
-    command = [str(python), "-m", there.package, "train", "--again"]
+    command = [str(python), "-m", there.package, "train"]
     lines = processes.follow(command, there.root, tell, _place(there))
     return lines[-1] if lines else ""
 

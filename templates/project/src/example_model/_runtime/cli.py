@@ -113,16 +113,13 @@ settings_option = click.option(
 
 
 @click.command()
-@click.option("--again", is_flag=True, help="Take the settings that the last training recorded.")
 @settings_option
 @traceback_option
 @click.pass_obj
-def train(project: Project, again: bool, overrides: dict[str, str]) -> None:
+def train(project: Project, overrides: dict[str, str]) -> None:
     """Fit the model on data/ as configs/train.yaml says, and save it in artifacts/."""
     module = project.training().train
-    schema = module.TrainConfig
-    known = evaluation.recorded_settings(project.manifest.read().run, schema) if again else {}
-    module.train(Config(project.package).load("train", schema, {**known, **overrides}))
+    module.train(Config(project.package).load("train", module.TrainConfig, overrides))
 
 
 @click.command()
@@ -209,7 +206,7 @@ def schema(
     ):
         click.echo(line)
     if then_train:
-        ctx.invoke(train, again=False, overrides={})
+        ctx.invoke(train, overrides={})
 
 
 @click.command()

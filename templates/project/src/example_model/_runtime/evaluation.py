@@ -83,8 +83,10 @@ def _settings(
 ) -> Any:
     """The configuration of the training, whatever configs/train.yaml says by now."""
     schema = training.train.TrainConfig
-    recorded, known = record.get("config", {}), recorded_settings(record, schema)
+    recorded = record.get("config", {})
     load = Config(manifest.package).load
+    # A secret is recorded as ***, and read from where it is.
+    known = {k: v for k, v in recorded.items() if k in schema.__struct_fields__ and v != "***"}
     settings = load("train", schema, known)
     for key in overrides:
         if getattr(load("train", schema, {**known, **overrides}), key) != getattr(settings, key):
@@ -94,13 +96,6 @@ def _settings(
                 "other rows with --data FILE."
             )
     return settings
-
-
-def recorded_settings(record: Mapping[str, Any], schema: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return the settings that a training recorded, as far as its configuration has them still."""
-    # A secret is recorded as ***, and read from where it is.
-    recorded = record.get("config", {}).items()
-    return {k: v for k, v in recorded if k in schema.__struct_fields__ and v != "***"}
 
 
 def predict(model: Any, rows: Table) -> Columns:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import formats, pointers, staging
+from . import formats, staging
 from .errors import ProjectError
 from .package import Package
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 METRICS = "reports/metrics.json"
 FORMAT = 1  # of the file; a reader of this version reads no later one
+
+# What Git LFS and DVC leave in the place of a file that they keep elsewhere, and how to get it.
+POINTERS = {
+    b"version https://git-lfs.github.com/spec/": ("a Git LFS pointer", "git lfs pull"),
+    b"outs:\n": ("a DVC pointer", "poetry ml data pull"),
+}
 
 
 class Artifact(msgspec.Struct):
@@ -126,7 +132,7 @@ class Manifest:
                 f"{path} cannot be read: {error.strerror}. {self._train()}"
             ) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            if pointer := pointers.told(content):
+            if pointer := _pointer(content):
                 raise ProjectError(f"{path} {pointer}") from None
             raise ProjectError(f"{path} cannot be read: {error}. {self._train()}") from error
         if record.format > FORMAT:
@@ -302,7 +308,7 @@ class Manifest:
         """Say how the content of a file differs from what was saved, and what to do."""
         if _sha256(content) == entry.sha256:
             return None
-        if pointer := pointers.told(content):
+        if pointer := _pointer(content):
             return pointer
         fault = "differs from its manifest"
         if not content:
@@ -312,8 +318,11 @@ class Manifest:
         return f"{fault}. {self._train()}"
 
     def _fetch(self, name: str) -> str:
-        is_kept = pointers.is_kept_by_dvc(self.folder / name, self.folder.parent)
-        return pointers.PULL if is_kept else self._train()
+        path = self.folder / name
+        beside = path.with_name(f"{path.name}.dvc"), self.folder.with_name("artifacts.dvc")
+        return (
+            "Run: poetry ml data pull" if any(file.exists() for file in beside) else self._train()
+        )
 
     def _train(self) -> str:
         if self.package.project_dir is None:
@@ -335,6 +344,13 @@ def _files(folder: Path) -> dict[str, Path]:
         if path.name != MANIFEST and path.name[0] != "." and path.suffix != ".dvc"
         if path.is_symlink() or not path.is_dir()
     }
+
+
+def _pointer(content: bytes) -> str | None:
+    for start, (kind, command) in POINTERS.items():
+        if content.startswith(start):
+            return f"is {kind}, not the file itself. Run: {command}"
+    return None
 
 
 def _other_versions(name: str, entry: Artifact) -> str | None:

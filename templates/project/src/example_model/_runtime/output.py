@@ -12,10 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .errors import ProjectError
+
 MOST = 10_000  # lines that wait to be written
 PIECE = 4_096  # bytes: what a pipe takes as a whole, whatever other processes write
-FULL = 16 * 1024 * 1024  # bytes of a file of which full ones are kept
-KEPT = 4  # such files
+FULL = 32 * 1024 * 1024  # bytes of a file of which one full one is kept
 PAUSE = 0.02  # seconds in which lines gather, so that the writer is seldom woken
 
 
@@ -75,7 +76,7 @@ class Output:
         try:
             while left:
                 left = left[self._put(left) :]
-        except OSError as error:
+        except (OSError, ProjectError) as error:
             if isinstance(error, BlockingIOError):  # somebody has made it so, for all
                 select.select([], [self._file], [], 1)
             self._on_drop(len(piece))
@@ -84,11 +85,8 @@ class Output:
         return os.write(self._file, piece)
 
 
-class Rotating(Output):
-    """Writes lines to a file of bounded size, and keeps a few of the full ones beside it.
-
-    Raises OSError where the file cannot be opened.
-    """
+class Bounded(Output):
+    """Writes lines to a file that is renamed when it is full; one full file is kept."""
 
     def __init__(self, path: Path, on_drop: Callable[[int], None]) -> None:
         self._path = path
@@ -96,19 +94,21 @@ class Rotating(Output):
 
     def _put(self, piece: memoryview) -> int:
         if self._file >= 0 and os.fstat(self._file).st_size + len(piece) > FULL:
-            full, self._file = self._file, -1
+            full, self._file = self._file, -1  # no file, should the next one not open
             os.close(full)
-            for n in range(KEPT - 1, 0, -1):
-                younger = self._path.with_suffix(f".{n - 1}.jsonl") if n > 1 else self._path
-                with suppress(FileNotFoundError):
-                    younger.replace(self._path.with_suffix(f".{n}.jsonl"))
+            self._path.replace(self._path.with_suffix(".full.jsonl"))
         if self._file < 0:
             self._file = _appending(self._path)
         return super()._put(piece)
 
 
 def _appending(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    """Open a file for lines. Raises ProjectError where that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 class LogHandler(logging.Handler):

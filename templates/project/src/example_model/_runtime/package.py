@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import pointers
 from .errors import ProjectError
 
 
@@ -47,8 +46,9 @@ class Package:
                 "data/ is not part of the installed package. Run this in a checkout of the project."
             )
         path = self.data_dir / name
-        if fault := pointers.fault(path, self.data_dir.parent):
-            raise ProjectError(f"{path} {fault}")
+        places = [p for p in (path, *path.parents) if p.is_relative_to(self.data_dir)]
+        if not path.exists() and any(p.with_name(f"{p.name}.dvc").is_file() for p in places):
+            raise ProjectError(f"{path} is kept by DVC, and not here. Run: poetry ml data pull")
         return path
 
     def written(self, path: Path) -> Path:

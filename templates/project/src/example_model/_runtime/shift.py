@@ -47,45 +47,30 @@ def _described(values: Any) -> dict[str, Any] | None:
 def reference(table: Any, fields: Iterable[Field], predicted: columnar.Columns) -> dict[str, Any]:
     """Return what later rows and predictions are compared with, as plain data; nothing of private fields."""
     private = {field.key for field in fields if field.is_private}
-    found = {k: _binned(v) for k, v in table.columns.items() if k not in private}
+    found = {k: _binned(v) for k, v in table.columns.items() if k not in private and v.ndim == 1}
     answer = next(iter(columnar.flat(predicted).values()))
-    columns = {key: value for key, value in found.items() if value}
-    return {"rows": len(table), "columns": columns, "prediction": _binned(answer)}
+    return {"rows": len(table), "columns": found, "prediction": _binned(answer)}
 
 
-def _binned(values: Any) -> dict[str, Any] | None:
-    """The shares of a column's words, or of its numbers between deciles; of free text, of its length."""
-    if values.ndim != 1:
-        return None
+def _binned(values: Any) -> dict[str, Any]:
+    """The shares of a column's words, or of its numbers up to each decile; of free text, of its length."""
+    known = [value for value in values.tolist() if value is not None and value == value]
+    result: dict[str, Any] = {"missing": _share(len(values) - len(known), len(values))}
+    numbers = np.array([len(str(value)) for value in known], float)
     if values.dtype.kind in "OUSb":
-        words = [
-            str(getattr(value, "value", value)) for value in values.tolist() if value is not None
-        ]
-        missing, counts = _share(len(values) - len(words), len(values)), Counter(words)
-        if len(counts) <= FREQUENT and len(words) >= 2 * len(counts):
-            shares = {word: _share(count, len(words)) for word, count in sorted(counts.items())}
-            return {"missing": missing, "words": shares}
-        return {
-            **_deciles(np.array([len(word) for word in words], float)),
-            "missing": missing,
-            "text": True,
-        }
-    numbers = _numbers(values)
-    known = numbers[np.isfinite(numbers)]
-    result = {**_deciles(known), "missing": _share(len(numbers) - len(known), len(numbers))}
-    return {**result, "dates": True} if values.dtype.kind == "M" else result
-
-
-def _deciles(known: Any) -> dict[str, Any]:
-    """Edges, and the shares of numbers up to the first, then up to each next one."""
-    if not len(known):
-        return {}
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, 11)))
-    counts = np.bincount(np.searchsorted(edges, known), minlength=len(edges))
-    return {
-        "edges": edges.tolist(),
-        "shares": [_share(count, len(known)) for count in counts.tolist()],
-    }
+        counts = Counter(str(getattr(value, "value", value)) for value in known)
+        if len(counts) <= FREQUENT and len(known) >= 2 * len(counts):
+            words = {word: _share(count, len(known)) for word, count in sorted(counts.items())}
+            return {**result, "words": words}
+        result["text"] = True
+    else:
+        numbers = _numbers(values)
+        numbers = numbers[np.isfinite(numbers)]
+        result["dates"] = values.dtype.kind == "M"
+    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, 11))) if len(numbers) else numbers
+    counted = np.bincount(np.searchsorted(edges, numbers), minlength=len(edges)).tolist()
+    shares = [_share(count, len(numbers)) for count in counted]
+    return {**result, "edges": edges.tolist(), "shares": shares}
 
 
 def _share(part: int, whole: int) -> float:

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import falcon
@@ -116,20 +115,15 @@ class Service(Front):
         number = info["version"]
         schema = Schema.of(model, settings.max_rows)
         manifest = Manifest(package)
-        independent = manifest.independent
+        independent, run = manifest.independent, manifest.recorded
         together = bool(independent) and getattr(model, "batch", True) and schema.is_batchable
         metrics = Metrics(name, number, board, seat, labels.of(schema.answer, model))
         routes: dict[str, Any] = {}
         super().__init__(settings, metrics, routes.keys())
-        run = manifest.recorded
+        self.record = self._record
         self._inputs = Inputs(run.get("reference", {}), schema.fields, metrics.inputs)
-        self._predicted = None
-        if settings.log_predictions:
-            private = frozenset(field.key for field in schema.fields if field.is_private)
-            trained = {"version": number, "trained": run.get("created")}
-            folder, share = Path(settings.log_predictions), settings.log_predictions_share
-            self._predicted = PredictionLog(folder, seat, share, trained, private, metrics.dropped)
-            self.record = self._record
+        trained = {"version": number, "trained": run.get("created")}
+        self._predicted = PredictionLog(settings, seat, schema, trained, metrics.dropped)
         self._batcher = Batcher(
             schema.bind(model.predict),
             settings.max_batch if together else 1,
@@ -187,20 +181,17 @@ class Service(Front):
         self._working[thread] = time.monotonic()
         self._metrics.predictions(answers)
         self._inputs.note(data)
-        if self._predicted is not None:
-            self._predicted.hold(data, answers)
+        self._predicted.hold(data, answers)
         return answers
 
     def _record(self, request: Request, status: int, seconds: float) -> None:
         """Count and log a request, and what was predicted for it."""
         self._log.record(request, status, seconds)
-        if self._predicted is not None:
-            self._predicted.write(request)
+        self._predicted.write(request)
 
     def close(self, seconds: float) -> None:
         """Write what is still to be logged, for at most so long."""
-        if self._predicted is not None:
-            self._predicted.close(seconds)
+        self._predicted.close(seconds)
         super().close(seconds)
 
 

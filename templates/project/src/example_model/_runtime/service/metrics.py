@@ -29,7 +29,7 @@ ABOUT = {
     BATCHES: ("histogram", "Rows that were predicted in one call"),
     PREDICTIONS: ("counter", "Predictions by label"),
     DEPTH: ("gauge", "Requests that wait"),
-    INPUTS: ("counter", "Values that the training saw none of, of at most 64 rows a request"),
+    INPUTS: ("counter", "Values that the training saw none of, in up to 64 rows a request"),
     DROPPED: ("counter", "Lines of the log that could not be written"),
 }
 
@@ -165,9 +165,9 @@ class Metrics:
         """Count lines of a log that could not be written."""
         self._add((DROPPED, ()), lines)
 
-    def inputs(self, column: str, fault: str, values: int) -> None:
-        """Count values of a column that are missing, unseen or out of the training's range."""
-        self._add((INPUTS, (("column", column[:LABEL_LENGTH]), ("is", fault))), values)
+    def inputs(self, column: str, fault: str) -> None:
+        """Count a value that is missing, unseen or out of the training's range."""
+        self._add((INPUTS, (("column", column[:LABEL_LENGTH]), ("is", fault))), 1)
 
     def depth(self, waiting: int) -> None:
         """Say how many requests wait in this process."""

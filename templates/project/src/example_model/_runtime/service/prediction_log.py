@@ -3,50 +3,45 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ..columns import hook, plain_list
-from ..errors import ProjectError
-from ..output import Rotating
-from .protocol import Request
+from ..output import Bounded
+from ..signature import Schema
+from .protocol import Request, ServeConfig
 
 
 class PredictionLog:
-    """Writes a line for each row that the share picks. It neither blocks nor fails a request.
-
-    Raises ProjectError where its folder cannot be written.
-    """
+    """Writes a line for each row that the share picks, if there is a folder for it. It fails no request."""
 
     def __init__(
         self,
-        folder: Path,
+        settings: ServeConfig,
         seat: int,
-        share: float,
-        model: Mapping[str, Any],
-        private: frozenset[str],
+        schema: Schema,
+        model: dict[str, Any],
         on_drop: Callable[[int], None],
     ) -> None:
-        self._share, self._model, self._private, self._on_drop = share, model, private, on_drop
+        self._share, self._model, self._on_drop = settings.log_predictions_share, model, on_drop
+        self._private = {field.key for field in schema.fields if field.is_private}
         self._held: dict[int, tuple[Any, Any]] = {}  # thread to what it has predicted
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._output = Rotating(folder / f"predictions-{seat}.jsonl", on_drop)
-        except OSError as error:
-            raise ProjectError(f"log_predictions {folder}: {error.strerror}.") from error
+        path = Path(settings.log_predictions, f"predictions-{seat}.jsonl")
+        self._output = Bounded(path, on_drop) if settings.log_predictions else None
 
     def hold(self, rows: Any, answers: Any) -> None:
         """Keep what this thread has predicted until its request is answered."""
-        self._held[threading.get_ident()] = rows, answers
+        if self._output is not None:
+            self._held[threading.get_ident()] = rows, answers
 
     def write(self, request: Request) -> None:
         """Write lines of what this thread has predicted for a request."""
         rows, answers = self._held.pop(threading.get_ident(), ((), ()))
         picked = [n for n in range(len(rows)) if random.random() < self._share]
-        if not picked:
+        if self._output is None or not picked:
             return
         about = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "id": request.id}
         try:
@@ -57,9 +52,10 @@ class PredictionLog:
                     row = {key: value for key, value in row.items() if key not in self._private}
                 line = {**about, **self._model, "row": row, "answer": given[n]}
                 self._output.write(msgspec.json.encode(line, enc_hook=hook))
-        except (TypeError, ValueError, IndexError, KeyError):  # rows of a kind that is no JSON
+        except Exception:  # rows of a kind that is no JSON: the request has its answer
             self._on_drop(len(picked))
 
     def close(self, seconds: float) -> None:
         """Write what is still to be written, for at most so long."""
-        self._output.close(seconds)
+        if self._output is not None:
+            self._output.close(seconds)
