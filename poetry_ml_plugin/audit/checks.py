@@ -11,7 +11,7 @@ from functools import partial
 from packaging.version import InvalidVersion, Version
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin.audit import artifacts, code, dependencies, leaks
+from poetry_ml_plugin.audit import artifacts, code, dependencies, leaks, signature
 from poetry_ml_plugin.audit.facts import Finder, ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.errors import MLError
@@ -237,6 +237,7 @@ CHECKS = [
     Check("artifacts", "artifacts match their manifest", artifacts_are_whole),
     Check("versions", "library versions of the artifacts are locked", versions),
     Check("dependencies", "runtime dependencies include what serving needs", dependencies.runtime),
+    Check("signature", "the model can be given the rows of a request", signature.of_project),
     Check("trained-code", "the code is as it was when the model was trained", code.stale),
     Check("rows", "rows are predicted independently", rows, advice=True),
     Check("credentials", "no credentials committed", credentials),

@@ -11,6 +11,8 @@ from cleo.helpers import option
 from poetry_ml_plugin.adopt import inspect, plan
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.adopt.plan import Plan
+from poetry_ml_plugin.audit import signature
+from poetry_ml_plugin.audit.problems import listing
 from poetry_ml_plugin.commands.base import own_data
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.commands.base.steps import Steps
@@ -58,6 +60,8 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
                 f"{escape(str(todo.root))} is already a machine-learning project: nothing to add."
             )
             return 0
+        if todo.model:
+            self._refuse_unservable(todo)
         if self.option("dry-run"):
             for line in plan.diff(todo):
                 self.write(escape(line))
@@ -73,6 +77,14 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
             self.line(f"Recorded the artifacts of {escape(str(todo.model))} in the manifest.")
             return 0
         return self._apply(todo)
+
+    def _refuse_unservable(self, todo: Plan) -> None:
+        """Raise MLError where the source of the model's `predict` says that it cannot be served."""
+        places = (todo.root / "src" / str(todo.model), todo.root / str(todo.model))
+        path = next(place / signature.MODEL for place in places if place.is_dir())
+        where = path.relative_to(todo.root).as_posix()
+        if problems := list(signature.problems(path, where)):
+            raise MLError(f"The model cannot be served. Nothing was changed.\n{listing(problems)}")
 
     def _complete(self, project: Existing) -> Existing:
         """Ask the build back end for what setup.py computes, if the user agrees to run that."""
