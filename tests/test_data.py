@@ -126,7 +126,7 @@ def test_artifacts_of_dvc_are_built_as_real_bytes_or_not_at_all_and_come_from_th
         second = Checkout(root, tmp_path / "second" / "churn", analysis)
         built = poetry("build", cwd=second.root, code=1, env=second.env)
         assert 'model.onnx is missing. Run "poetry ml data pull"' in built.stdout + built.stderr
-        assert 'Run "poetry ml data pull"' in second.ml("deploy", "docker")
+        assert 'Run "poetry ml data pull"' in second.ml("deploy", "docker", code=1)
         second.ml("data", "pull")
         poetry("build", cwd=second.root, env=second.env)
     refused = second.ml("data", "status", code=1)

@@ -218,7 +218,10 @@ def python(facts: ProjectFacts) -> Iterable[Problem]:
 
 def outputs(facts: ProjectFacts) -> Iterable[Problem]:
     """Hold this clone against .gitattributes: the filter that it names is nobody's but the clone's."""
-    if not notebooks.is_wanted(facts.root) or git.outer_repository(facts.root) is None:
+    if (
+        not (notebooks.is_wanted(facts.root) and git.available())
+        or git.outer_repository(facts.root) is None
+    ):
         return
     if not notebooks.is_set(facts.root):
         yield Problem(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -33,8 +34,8 @@ def is_set(root: Path) -> bool:
     """Tell whether this clone has the filter, and its program is there."""
     if git.code(root, "config", "--get", CLEAN) != 0:
         return False
-    program = git.ask(root, "config", "--get", CLEAN).strip().partition('" ')[0].strip('"')
-    return shutil.which(program) is not None
+    words = shlex.split(git.ask(root, "config", "--get", CLEAN))
+    return bool(words) and shutil.which(words[0]) is not None
 
 
 def strip_outputs(root: Path) -> None:
