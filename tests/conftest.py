@@ -206,6 +206,28 @@ def with_more(churn: Churn, once: Once, name: str, *wanted: str) -> Churn:
     return Churn(churn.root, Path(made["python"]), churn.said)
 
 
+@pytest.fixture(scope="session")
+def analysis(churn: Churn, once: Once) -> Path:
+    """An environment that has the shared project installed, with notebooks and DVC beside it."""
+    wanted = ("dvc", "dvc-s3", "jupyterlab", "moto[server]", "papermill")
+
+    def make(folder: Path) -> dict[str, str]:
+        kept = kept_environment(*wanted, beside=churn)
+        python = new_environment(folder, "--without-pip")
+        # The very files: Poetry looks for distributions in this folder alone.
+        for source in (packages(kept), packages(churn.python)):
+            for each in source.iterdir():
+                if not (mine := packages(python, each.name)).exists():
+                    mine.symlink_to(each)
+        (folder / "share").symlink_to(kept.parents[1] / "share")
+        return {"folder": str(folder)}
+
+    try:
+        return Path(once("analysis", make)["folder"])
+    except AssertionError as error:
+        pytest.skip(f"these cannot be installed here: {str(error).strip().splitlines()[-1]}")
+
+
 def new_environment(folder: Path, *options: str) -> Path:
     """Make a virtual environment, and return its Python."""
     run(sys.executable, "-m", "venv", *options, folder, cwd=folder.parent)

@@ -18,8 +18,12 @@ PACKAGE = REPOSITORY / "poetry_ml_plugin"
 BELOW = {
     "plugin": {"commands"},
     "commands": {
-        *("adopt", "audit", "build", "deploy", "errors", "host", "project", "template"),
+        *("adopt", "audit", "build", "data", "deploy", "errors", "host", "project"),
+        *("drift", "reproduce", "template"),
     },
+    "drift": {"audit", "errors", "host", "project"},
+    "reproduce": {"audit", "data", "errors", "host", "project"},
+    "data": {"errors", "host", "project"},
     "deploy": {"audit", "errors", "host", "project", "template"},
     "build": {"audit", "errors", "host", "project"},
     "audit": {"errors", "host", "project"},

@@ -186,11 +186,11 @@ def test_every_problem_is_named_at_once_with_a_hint(copy: Path, tmp_path: Path) 
     said = poetry("build", cwd=copy, code=1).stderr
     for words in (
         "gone.onnx is missing. Run",
-        'pulled.onnx is missing. Run "dvc pull"',
+        'pulled.onnx is missing. Run "poetry ml data pull"',
         "model.onnx is truncated: 1,000 of",
         "changed.json differs from its manifest. Run",
         'lfs.onnx is a git-LFS pointer, not the file itself. Run "git lfs pull"',
-        'dvc.onnx is a DVC pointer, not the file itself. Run "dvc pull"',
+        'dvc.onnx is a DVC pointer, not the file itself. Run "poetry ml data pull"',
         "more.onnx is not in the manifest. Save it",
         "../out.onnx in manifest.json is outside artifacts/",
         f"link.onnx is a link to {tmp_path / 'link.onnx'} outside the project",
@@ -208,7 +208,7 @@ def test_a_folder_that_dvc_keeps_is_pulled(copy: Path) -> None:
     shutil.rmtree(copy / "src/churn/artifacts")
     (copy / "src/churn/artifacts.dvc").write_text("outs:\n- md5: 0123.dir\n  path: artifacts\n")
     said = poetry("build", cwd=copy, code=1).stderr
-    assert 'manifest.json is missing: there is no trained model. Run "dvc pull".' in said
+    assert 'manifest.json is missing: there is no trained model. Run "poetry ml data pull".' in said
 
 
 def test_what_no_file_can_be_called_is_missing(copy: Path) -> None:

@@ -150,8 +150,6 @@ def test_poetry_takes_the_dependencies_in_their_groups(shape: Path) -> None:
         for name in new.dependency_group_names(include_optional=True)
     }
     assert "skl2onnx" in groups["train"]
-    assert "ipykernel" in groups["notebook"]
-    assert "notebook" not in new.dependency_group_names()
     assert sum("pytest" in names for names in groups.values()) == 1 or "test" in groups
     if old.python_constraint.allows_any(parse_constraint("<3.11")):
         (falcon,) = [d for d in new.requires if d.name == "msgspec"]
@@ -380,7 +378,7 @@ def test_whisks_dependencies_come_along_in_their_groups(whisk: Path) -> None:
     } <= main.keys()
     dev: dict[str, Any] = {d.name: d for d in package.dependency_group("dev").dependencies}
     theirs = {"dvc", "ipykernel", "jupyter", "pytest", "pytest-runner", "tox"}
-    assert dev.keys() == theirs
+    assert dev.keys() == {*theirs, "nbstripout"}
     assert set(dev["dvc"].extras) == {"s3"}
     assert not main.keys() & dev.keys()
     assert package.entry_points["console-scripts"] == {
@@ -472,7 +470,7 @@ def test_artifacts_that_are_not_here_are_no_reason_for_an_empty_model(
         return
     assert any(note.startswith("Not here yet: ") for note in todo.notes)
     (said,) = said_of(whisk)
-    assert said.endswith('is missing. Run "dvc pull".')
+    assert said.endswith('is missing. Run "poetry ml data pull".')
     (whisk / "src/churn_model/artifacts").mkdir(exist_ok=True)
     (whisk / "src/churn_model/artifacts/model.pkl").write_bytes(STUB)  # as `dvc pull` does
     assert any('Run "poetry ml init"' in said for said in said_of(whisk))
@@ -529,10 +527,10 @@ def test_what_is_installed_only_when_asked_for_is_added_where_it_is_needed(tmp_p
     root = lay_out(tmp_path, {"pyproject.toml": OPTIONAL_GROUPS})
     adopted(root)
     toml = pyproject.describe(root)
-    assert toml.optional_groups == {"train", "quality", "notebook"}
+    assert toml.optional_groups == {"train", "quality"}
     assert toml.groups["train"] == {"pandas"}
     assert toml.groups["ml-train"] == {"pandas", "scikit-learn", "skl2onnx", "skops"}
-    assert toml.groups["dev"] == {"pytest"}
+    assert toml.groups["dev"] == {"nbstripout", "pytest"}
     found = requirements.by_group(toml)
     (pandas,) = [d for d in found["ml-train"] if d.name == "pandas"]
     (test,) = [d for d in found["dev"] if d.name == "pytest"]
@@ -544,7 +542,7 @@ def test_what_is_installed_only_when_asked_for_is_added_where_it_is_needed(tmp_p
 
 def test_groups_of_ours_stay_optional(tmp_path: Path) -> None:
     adopted(root := lay_out(tmp_path, SHAPES["array tables"]))
-    assert pyproject.describe(root).optional_groups == {"boost", "notebook"}
+    assert pyproject.describe(root).optional_groups == {"boost"}
 
 
 LOCK_OF_POETRY_1 = """\

@@ -16,7 +16,7 @@ from poetry_ml_plugin.audit.facts import Finder, ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, poetry
-from poetry_ml_plugin.project import lock, names, pyproject
+from poetry_ml_plugin.project import lock, names, notebooks, pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
 LARGE = 50_000_000  # bytes, from where hosts of git repositories begin to complain
@@ -216,6 +216,22 @@ def python(facts: ProjectFacts) -> Iterable[Problem]:
         )
 
 
+def outputs(facts: ProjectFacts) -> Iterable[Problem]:
+    """Hold this clone against .gitattributes: the filter that it names is nobody's but the clone's."""
+    if (
+        not (notebooks.is_wanted(facts.root) and git.available())
+        or git.outer_repository(facts.root) is None
+    ):
+        return
+    if not notebooks.is_set(facts.root):
+        yield Problem(
+            "this clone would commit the outputs of notebooks, since its git has no filter for them",
+            'Run "poetry install", then "poetry ml check --fix".',
+            partial(notebooks.strip_outputs, facts.root),
+            "warning",
+        )
+
+
 CHECKS = [
     Check("layout", "required files exist", layout),
     Check("name", "names are valid", name),
@@ -228,6 +244,7 @@ CHECKS = [
     Check("trained-code", "the code is as it was when the model was trained", code.stale),
     Check("rows", "rows are predicted independently", rows, advice=True),
     Check("credentials", "no credentials committed", credentials),
+    Check("notebooks", "outputs of notebooks stay out of git", outputs, advice=True),
     Check("sizes", "no file above 50 MB in git", sizes),
     Check("template", "template is up to date", template),
     Check("python", "Python versions agree", python),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, poetry, venv
+from poetry_ml_plugin.host.processes import follow
+from poetry_ml_plugin.project import notebooks
 from poetry_ml_plugin.project.pyproject import Project
 
 Tell = Callable[[str], None]
@@ -89,23 +91,27 @@ def first_commit(project: Project, files: Collection[str] = ()) -> str:
             "git config --global user.email ADDRESS; then commit with: "
             f'git add --all && {force}git commit -m "{MESSAGE}"'
         )
+    with suppress(
+        MLError
+    ):  # of a project that is not installed, or has no use for it: `check` tells
+        notebooks.strip_outputs(project.root)
     git.commit_all(project.root, MESSAGE, ours)
     return ""
 
 
 def _poetry(project: Project, tell: Tell, *words: str) -> str:
-    _run(poetry.command(project.root, "--no-ansi", *words), poetry.CWD, tell)
+    follow(poetry.command(project.root, "--no-ansi", *words), poetry.CWD, tell)
     return ""
 
 
 def _train(project: Project, tell: Tell) -> str:
-    _run(_verb(project, "train"), project.root, tell)
+    follow(_verb(project, "train"), project.root, tell)
     metrics = json.loads((project.artifacts_dir / "manifest.json").read_bytes())["run"]["metrics"]
     return ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if isinstance(v, float))
 
 
 def _predict(project: Project, tell: Tell) -> str:
-    said = _run(_verb(project, "predict", "--example"), project.root, tell)
+    said = follow(_verb(project, "predict", "--example"), project.root, tell)
     answers = said[said.index("[") :]  # a library may have had something to say before
     return json.dumps(json.loads("\n".join(answers))[0])
 
@@ -113,12 +119,12 @@ def _predict(project: Project, tell: Tell) -> str:
 def run_tests(project: Project, tell: Tell) -> str:
     """Run the project's own tests, and return pytest's last line."""
     python = _verb(project)[0]
-    return _run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project.root, tell)[-1]
+    return follow([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project.root, tell)[-1]
 
 
 def run_verb(project: Project, tell: Tell, *words: str) -> list[str]:
     """Run a verb of the project, and return the lines that it prints."""
-    return _run(_verb(project, *words), project.root, tell)
+    return follow(_verb(project, *words), project.root, tell)
 
 
 def _verb(project: Project, *words: str) -> list[str]:
@@ -126,29 +132,3 @@ def _verb(project: Project, *words: str) -> list[str]:
     if env is None:
         raise MLError(f'{project.root} is not installed. Run "poetry install" there.')
     return [str(env.python), "-m", project.package, *words]
-
-
-def _run(command: list[str], cwd: Path, tell: Tell) -> list[str]:
-    """Run a command, passing on each line that it prints. Raises MLError with its last lines if it fails."""
-    lines = []
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                if line.strip():
-                    lines.append(line.rstrip())
-                    tell(line.strip())
-        except KeyboardInterrupt:
-            process.terminate()  # only Ctrl-C reaches it by itself
-            raise
-    if process.returncode != 0:
-        raise MLError("\n".join(lines[-12:]) or f"{command[0]} ended with {process.returncode}")
-    return lines

@@ -22,6 +22,11 @@ class Block:
         columns = _each(self.columns, lambda values: values[part])
         return Block(columns, len(range(self._size)[part]))
 
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The rows."""
+        columns = [columnar.plain_list(_rows(values)) for values in self.columns.values()]
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+
     def joined_with(self, others: Sequence["Block"]) -> "Block":
         """One block of several, which have the same columns."""
         parts = (self, *others)
@@ -56,6 +61,13 @@ def bind(schema: Schema, model: Any) -> Callable[[Any], Any]:
         return _answered(model.predict_columns(own), len(rows))
 
     return call
+
+
+def _rows(values: Any) -> Any:
+    """Nested columns as a block of their own, an array as it is."""
+    if not isinstance(values, dict):
+        return values
+    return Block(values, len(next(iter(columnar.flat(values).values()), ())))
 
 
 def _answered(answers: Any, size: int) -> Block:

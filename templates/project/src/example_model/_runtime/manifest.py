@@ -23,7 +23,7 @@ FORMAT = 1  # of the file; a reader of this version reads no later one
 # What Git LFS and DVC leave in the place of a file that they keep elsewhere, and how to get it.
 POINTERS = {
     b"version https://git-lfs.github.com/spec/": ("a Git LFS pointer", "git lfs pull"),
-    b"outs:\n": ("a DVC pointer", "dvc pull"),
+    b"outs:\n": ("a DVC pointer", "poetry ml data pull"),
 }
 
 
@@ -147,12 +147,17 @@ class Manifest:
         return all(Path(name).suffix in formats.DATA for name in self.read().artifacts)
 
     @property
+    def recorded(self) -> dict[str, Any]:
+        """What is known of the training; empty where there is no manifest that can be read."""
+        return self._known().run
+
+    @property
     def independent(self) -> bool | None:
         """Whether the training found that a row's prediction depends on no other row of the call.
 
         None where it did not test that, or there is no manifest that can be read.
         """
-        recorded = self._known().run.get("independent")
+        recorded = self.recorded.get("independent")
         return recorded if isinstance(recorded, bool) else None
 
     def verify(self) -> list[str]:
@@ -315,7 +320,9 @@ class Manifest:
     def _fetch(self, name: str) -> str:
         path = self.folder / name
         beside = path.with_name(f"{path.name}.dvc"), self.folder.with_name("artifacts.dvc")
-        return "Run: dvc pull" if any(file.exists() for file in beside) else self._train()
+        return (
+            "Run: poetry ml data pull" if any(file.exists() for file in beside) else self._train()
+        )
 
     def _train(self) -> str:
         if self.package.project_dir is None:

@@ -9,10 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
+
+from .errors import ProjectError
 
 MOST = 10_000  # lines that wait to be written
 PIECE = 4_096  # bytes: what a pipe takes as a whole, whatever other processes write
+FULL = 32 * 1024 * 1024  # bytes of a file of which one full one is kept
 PAUSE = 0.02  # seconds in which lines gather, so that the writer is seldom woken
 
 
@@ -71,11 +75,40 @@ class Output:
         left = memoryview(b"".join(piece))
         try:
             while left:
-                left = left[os.write(self._file, left) :]
-        except OSError as error:
+                left = left[self._put(left) :]
+        except (OSError, ProjectError) as error:
             if isinstance(error, BlockingIOError):  # somebody has made it so, for all
                 select.select([], [self._file], [], 1)
             self._on_drop(len(piece))
+
+    def _put(self, piece: memoryview) -> int:
+        return os.write(self._file, piece)
+
+
+class Bounded(Output):
+    """Writes lines to a file that is renamed when it is full; one full file is kept."""
+
+    def __init__(self, path: Path, on_drop: Callable[[int], None]) -> None:
+        self._path = path
+        super().__init__(_appending(path), on_drop)
+
+    def _put(self, piece: memoryview) -> int:
+        if self._file >= 0 and os.fstat(self._file).st_size + len(piece) > FULL:
+            full, self._file = self._file, -1  # no file, should the next one not open
+            os.close(full)
+            self._path.replace(self._path.with_suffix(".full.jsonl"))
+        if self._file < 0:
+            self._file = _appending(self._path)
+        return super()._put(piece)
+
+
+def _appending(path: Path) -> int:
+    """Open a file for lines. Raises ProjectError where that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 class LogHandler(logging.Handler):

@@ -51,12 +51,16 @@ class Package:
         return total.hexdigest()
 
     def data(self, name: str) -> Path:
-        """Return the path of a file below data/. Raises ProjectError where there is no data/."""
+        """Return the path of a file below data/. Raises ProjectError where it is not here."""
         if self.data_dir is None:
             raise ProjectError(
                 "data/ is not part of the installed package. Run this in a checkout of the project."
             )
-        return self.data_dir / name
+        path = self.data_dir / name
+        places = [p for p in (path, *path.parents) if p.is_relative_to(self.data_dir)]
+        if not path.exists() and any(p.with_name(f"{p.name}.dvc").is_file() for p in places):
+            raise ProjectError(f"{path} is kept by DVC, and not here. Run: poetry ml data pull")
+        return path
 
     def written(self, path: Path) -> Path:
         """Return a path that is to be put in its place, whatever is there: the link that it may be goes.

@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 from . import config, evaluation, readme, sources
 from .columns import Columns
 from .manifest import file_digest
+from .signature import Schema
 from .tables import Table
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Run:
         self._clean = self._commit and not self._git("status", "--porcelain", "--", *self._sources)
         self.metrics: dict[str, Any] = {}
         """How good the model is, by name: plain numbers, text and lists."""
+        self._reference: dict[str, Any] = {}
         self.independent: bool | None = None
         """Whether a row's prediction depends on no other row of the call; None where it was not tested."""
 
@@ -68,11 +71,12 @@ class Run:
         held_out.target and the predictions as columns. Raises ProjectError where the model's `predict`
         gives what its annotations do not allow, or other predictions than `predict_columns`.
         """
-        from . import independence  # late, for the same reason
+        from . import independence, shift  # late, for the same reason
 
         evaluation.check_rows(model, held_out.take(slice(independence.SAMPLE)))
         predicted = evaluation.predict(model, held_out)
         self.metrics = evaluation.measure(metrics, held_out, predicted)
+        self._reference = shift.reference(held_out, Schema.of(model).fields, predicted)
         predict = evaluation.of_columns(model)
         self.independent = independence.is_independent(predict, held_out.columns, predicted)
         if not self.independent:
@@ -98,7 +102,10 @@ class Run:
             "seed": self._seed,
             "metrics": evaluation.plain(self.metrics),
             "independent": self.independent,
+            "reference": self._reference,
             "python": platform.python_version(),
+            "platform": f"{sys.platform}-{platform.machine()}",
+            "libraries": sources.libraries(self._manifest.package),
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(time.monotonic() - self._start, 1),
         }

@@ -21,8 +21,10 @@ from . import cors, labels, problems
 from .access_log import AccessLog
 from .auth import OPEN, ApiKeyMiddleware
 from .batching import Batcher
+from .inputs import Inputs
 from .metrics import OTHER, Metrics
 from .oip import Protocol
+from .prediction_log import PredictionLog
 from .protocol import REFUSAL, Request, ServeConfig
 from .resources import Get, OpenAPI, Page, Prediction, Status, fixed
 from .root_path import RootPath
@@ -56,7 +58,9 @@ class Service(Status):
         self._root = RootPath(settings)
         self._log = AccessLog(settings.log, self._metrics.dropped)
         self._working: dict[int, float] = {}  # thread to since when it works, waits left out
+        self._asked = threading.local()  # the id of the request that this thread answers
         self._batcher = Batcher(list)
+        self._predicted: PredictionLog | None = None
         self._known: set[str] = set()  # addresses and methods that are counted by their names
         self._grpc: Any = None  # the server beside HTTP, where the settings name a port for it
         routes: dict[str, Any] = {}
@@ -64,7 +68,7 @@ class Service(Status):
         if model is not None:
             keys = ApiKeyMiddleware(settings)
             middleware.append(keys)
-            routes = self._serve(model, settings, info, keys, Manifest(package).independent)
+            routes = self._serve(model, settings, info, keys, Manifest(package), seat)
             self._known.update(routes)
         self.app: WSGI = falcon.App(middleware=middleware)
         self.app.req_options.strip_url_path_trailing_slash = True
@@ -78,10 +82,11 @@ class Service(Status):
         settings: ServeConfig,
         info: dict[str, str],
         keys: ApiKeyMiddleware,
-        independent: bool | None,
+        manifest: Manifest,
+        seat: int,
     ) -> dict[str, Any]:
         """What answers at each address."""
-        schema = Schema.of(model, settings.max_rows)
+        schema, independent = Schema.of(model, settings.max_rows), manifest.independent
         together = independent and getattr(model, "batch", True) and schema.is_batchable
         most = settings.max_batch if together else 1
         schema.columnwise = block.takes_columns(schema, model)
@@ -89,7 +94,10 @@ class Service(Status):
         self._batcher = Batcher(predict, most, settings.max_rows, self._metrics.batch)
         self._label = next((part.key for part in fields(schema.answer)), ALONE)
         self._metrics.know(labels.of(schema.answer, model))
-        name, number = info["title"], info["version"]
+        name, number, run = info["title"], info["version"], manifest.recorded
+        self._inputs = Inputs(run.get("reference", {}), schema.fields, self._metrics.inputs)
+        trained = {"version": number, "trained": run.get("created")}
+        self._predicted = PredictionLog(settings, seat, schema, trained, self._metrics.dropped)
         protocol = Protocol(name, number, schema, self._predict, self, independent)
         if settings.grpc_port is not None:
             from . import grpc_server  # late: not every project has grpcio
@@ -116,12 +124,12 @@ class Service(Status):
         if not self._known:
             environ.setdefault(REFUSAL, RESTARTING)
         self._root.mount(environ)
-        with self._at_work():
+        with self._at_work(environ["HTTP_X_REQUEST_ID"]):
             return self.app(environ, start_response)
 
     @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        thread = threading.get_ident()
+    def _at_work(self, request_id: str) -> Iterator[None]:
+        thread, self._asked.id = threading.get_ident(), request_id
         self._working[thread] = time.monotonic()
         try:
             yield
@@ -168,6 +176,8 @@ class Service(Status):
     def close(self, seconds: float) -> None:
         """Write what is still to be logged, for at most so long."""
         self._metrics.depth(0)
+        if self._predicted is not None:
+            self._predicted.close(seconds)
         self._log.close(seconds)
         HANDLER.close_output(seconds)
 
@@ -179,6 +189,8 @@ class Service(Status):
         self._working[thread] = time.monotonic()
         is_block = isinstance(answers, block.Block)
         self._metrics.predictions(answers.count(self._label) if is_block else answers)
+        self._inputs.note(data)
+        self._predicted.write(getattr(self._asked, "id", ""), data, answers)
         return answers
 
 

@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 
 class GrpcServer:
-    """Serves one process's share of the calls. `record` is told of each; `working` is around its work."""
+    """Serves one process's share of the calls. `record` is told of each; `working` is around the work for an id."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class GrpcServer:
         protocol: Protocol,
         status: Status,
         keys: ApiKeyMiddleware,
-        working: Callable[[], Any],
+        working: Callable[[str], Any],
         record: Record,
     ) -> None:
         self._settings, self._status, self._keys = settings, status, keys
@@ -179,7 +179,7 @@ class Answers:
         settings: ServeConfig,
         protocol: Protocol,
         status: Status,
-        working: Callable[[], Any],
+        working: Callable[[str], Any],
         record: Record,
     ) -> None:
         self._settings, self._protocol, self._status = settings, protocol, status
@@ -225,8 +225,10 @@ class Answers:
         raw = bool(request.raw_input_contents)
         return grpc_messages.response(self._protocol.infer(asked), raw)
 
-    def _work(self, name: str, call: Callable[[Any], Any], content: bytes) -> bytes:
-        with self._working():
+    def _work(
+        self, request_id: str, name: str, call: Callable[[Any], Any], content: bytes
+    ) -> bytes:
+        with self._working(request_id):
             try:
                 request = getattr(messages, f"{name}Request").FromString(content)
             except DecodeError as error:
@@ -239,7 +241,7 @@ class Answers:
         """The answer to a call, or the error that ends it; recorded either way."""
         start, request_id, method = time.monotonic(), _id(context), f"/{SERVICE}/{name}"
         context.set_trailing_metadata((("x-request-id", request_id),))
-        work = partial(self._work, name, call, content)
+        work = partial(self._work, request_id, name, call, content)
         status, said = CLIENT_CLOSED_REQUEST, ""
         try:
             answer = await self._in_time(context, work) if name == "ModelInfer" else work()

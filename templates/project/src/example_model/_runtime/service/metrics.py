@@ -17,6 +17,7 @@ REQUESTS = "http_request_duration_seconds"
 BATCHES = "model_batch_rows"
 PREDICTIONS = "model_predictions_total"
 DEPTH = "model_queue_depth"
+INPUTS = "model_input_values_total"
 DROPPED = "log_lines_dropped_total"
 BOUNDS: dict[str, tuple[float, ...]] = {REQUESTS: SECONDS, BATCHES: ROWS}
 ABOUT = {
@@ -24,6 +25,7 @@ ABOUT = {
     BATCHES: ("histogram", "Rows that were predicted in one call"),
     PREDICTIONS: ("counter", "Predictions by label"),
     DEPTH: ("gauge", "Requests that wait"),
+    INPUTS: ("counter", "Values that the training saw none of, in up to 64 rows a request"),
     DROPPED: ("counter", "Lines of the log that could not be written"),
 }
 
@@ -54,6 +56,10 @@ class Metrics:
     def dropped(self, lines: int) -> None:
         """Count lines of a log that could not be written."""
         self._add(DROPPED, lines)
+
+    def inputs(self, column: str, fault: str) -> None:
+        """Count a value that is missing, unseen or out of the training's range."""
+        self._add(f'{INPUTS}|column="{_escape(column[:LABEL_LENGTH])}",is="{fault}"', 1)
 
     def depth(self, waiting: int) -> None:
         """Say how many requests wait in this process."""

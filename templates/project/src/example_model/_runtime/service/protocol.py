@@ -43,6 +43,8 @@ class ServeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     keep_alive_seconds: Seconds = 95
     drain_seconds: Seconds = 20
     log: Literal["auto", "json", "plain", "off"] = "auto"
+    log_predictions: str = ""
+    log_predictions_share: Annotated[float, Meta(ge=0, le=1)] = 0.1
     api_keys: Secret = Secret()
     api_keys_file: str = ""
     cors_origins: str = ""
