@@ -22,6 +22,12 @@ class Libraries:
 
 
 LIBRARIES = {
+    "report": Libraries(
+        "the page of poetry ml evaluate, and the model card",
+        "report",
+        ("skore>=0.28,<0.29", "huggingface-hub>=1,<3"),
+    ),
+    "tracking": Libraries("runs in MLflow", "tracking", ("mlflow-skinny>=3.1,<4",)),
     "parquet": Libraries("Parquet and Arrow tables", "main", ("pyarrow>=20,<27",)),
 }
 
