@@ -20,6 +20,7 @@ from poetry_ml_plugin.project import lock, names, notebooks, pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
 LARGE = 50_000_000  # bytes, from where hosts of git repositories begin to complain
+CARD = "MODEL_CARD.md"
 NEEDED = ("__init__.py", "__main__.py", "models/model.py")  # of a package that has the verbs
 
 
@@ -192,6 +193,18 @@ def versions(facts: ProjectFacts) -> Iterable[Problem]:
     return artifacts.versions(facts.project, facts.lock) if facts.lock else []
 
 
+def card(facts: ProjectFacts) -> Iterable[Problem]:
+    """Find the parts of the model card that only people can write, and nobody has."""
+    heading, empty = "the beginning", []
+    for line in (facts.text(CARD) or "").splitlines():
+        heading = line.removeprefix("## ") if line.startswith("## ") else heading
+        if line.startswith("Say here "):
+            empty.append(heading)
+    if empty:
+        what = f"{CARD} says nothing yet under {', '.join(empty)}"
+        yield Problem(what, 'Replace the sentences that begin with "Say here".', severity="warning")
+
+
 def python(facts: ProjectFacts) -> Iterable[Problem]:
     """Hold .python-version, where there is one, against the versions that the project allows."""
     chosen = pyproject.pinned_python(facts.text(".python-version") or "")
@@ -246,6 +259,7 @@ CHECKS = [
     Check("credentials", "no credentials committed", credentials),
     Check("notebooks", "outputs of notebooks stay out of git", outputs, advice=True),
     Check("sizes", "no file above 50 MB in git", sizes),
+    Check("model-card", "the model card is filled in", card),
     Check("template", "template is up to date", template),
     Check("python", "Python versions agree", python),
 ]

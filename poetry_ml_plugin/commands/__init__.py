@@ -26,6 +26,7 @@ COMMANDS = {
     "ml schema": "schema:Schema",
     "ml train": "train:Train",
     "ml evaluate": "evaluate:Evaluate",
+    "ml runs": "runs:Runs",
     "ml predict": "predict:Predict",
     "ml serve": "serve:Serve",
     "ml drift": "drift:Drift",

@@ -32,6 +32,12 @@ LIBRARIES = {
             "open-inference-grpc>=2,<3",
         ),
     ),
+    "report": Libraries(
+        "the page of poetry ml evaluate, and the model card",
+        "report",
+        ("skore>=0.28,<0.29", "huggingface-hub>=1,<3"),
+    ),
+    "tracking": Libraries("runs in MLflow", "tracking", ("mlflow-skinny>=3.1,<4",)),
     "parquet": Libraries("Parquet and Arrow tables", "main", ("pyarrow>=20,<27",)),
     "ray": Libraries("Batch scoring on Ray", "ray", ("ray>=2.50,<3",)),
     "dask": Libraries("Batch scoring on Dask", "dask", ("dask[distributed]>=2025.1",)),

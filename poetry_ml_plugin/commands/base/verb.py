@@ -32,6 +32,8 @@ def installed(command: MLCommand, project: Project) -> Env:
 class Verb(MLCommand):
     """Passes all that follows its name on to `python -m <package> <verb>`."""
 
+    insists = True
+    """Whether the verb does nothing without the libraries that it uses."""
     arguments = [argument("args", "What the verb takes.", optional=True, multiple=True)]  # noqa: RUF012
 
     def configure(self) -> None:
@@ -43,7 +45,7 @@ class Verb(MLCommand):
         env = installed(self, project)
         verb, words = str(self.name).removeprefix("ml "), self._rest()
         for name in self.uses(words):
-            provide(self, project.root, name, "--yes" in words)
+            provide(self, project.root, name, "--yes" in words, self.insists)
         if self.uses(words):
             words = [word for word in words if word != "--yes"]
         return venv.execute(env.python, ["-m", project.package, verb, *words])

@@ -1,8 +1,10 @@
-"""The command line: train, evaluate, predict, serve, verify."""
+"""The command line: train, evaluate, runs, predict, serve, verify."""
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import click
 import msgspec
 from click.exceptions import Exit
 
-from . import evaluation, frames
+from . import evaluation, frames, tracking
+from . import runs as records
 from .columns import plain_list
 from .config import Config
 from .errors import InvalidRow, ProjectError
@@ -54,7 +57,7 @@ def commands(
     """The command line of a package; `model` makes its Model, `training` imports its training."""
     return Commands(
         "main",
-        commands=[train, evaluate, example, predict, schema, serve, verify],
+        commands=[train, evaluate, runs, example, predict, schema, serve, verify],
         help="Train the model, evaluate it, predict with it, serve it.",
         context_settings={"obj": Project(package, model, training)},
     )
@@ -119,19 +122,71 @@ settings_option = click.option(
 def train(project: Project, overrides: dict[str, str]) -> None:
     """Fit the model on data/ as configs/train.yaml says, and save it in artifacts/."""
     module = project.training().train
-    module.train(Config(project.package).load("train", module.TrainConfig, overrides))
+    settings = Config(project.package).load("train", module.TrainConfig, overrides)
+    tracking.check(settings)
+    module.train(settings)
 
 
 @click.command()
 @click.option("--data", help="A file of other rows, instead of those held out of the training.")
+@click.option("--compare", metavar="REV", help="A commit whose model to set beside this one.")
+@click.option("--markdown", is_flag=True, help="Print a table for a pull request.")
+@click.option("--open", "browse", is_flag=True, help="Open the page in a browser.")
 @settings_option
 @traceback_option
 @click.pass_obj
-def evaluate(project: Project, data: str | None, overrides: dict[str, str]) -> None:
+def evaluate(
+    project: Project,
+    data: str | None,
+    compare: str | None,
+    markdown: bool,
+    browse: bool,
+    overrides: dict[str, str],
+) -> None:
     """Evaluate the saved model on the rows held out of its training, or on other data."""
-    manifest, training = project.manifest, project.training()
-    for line in evaluation.evaluate(manifest, project.model(), training, data, overrides):
-        click.echo(line, err=line.startswith("Warning"))
+    from . import evaluate_command
+
+    manifest, model, training = project.manifest, project.model(), project.training()
+    say = partial(click.echo, err=True)
+    found = evaluation.evaluate(manifest, model, training, data, overrides, say)
+    for line in evaluate_command.show(manifest, model, found, compare, markdown):
+        click.echo(line)
+    if browse and find_spec("skore"):
+        click.launch(str(project.package.root / evaluate_command.PAGE))
+
+
+@click.command()
+@click.option(
+    "--where", metavar="EXPRESSION", help='Which ones: "accuracy > 0.9 and trees == 100".'
+)
+@click.option("--last", type=click.IntRange(1), help="So many of the newest.")
+@click.option("--sort", metavar="COLUMN", help="The greatest first; -COLUMN: the least first.")
+@click.option("--plot", metavar="METRIC", help="Draw a metric over time, here and as a PNG.")
+@click.option("--json", "as_json", is_flag=True, help="Print all that is recorded.")
+@click.option(
+    "--send", is_flag=True, help="Send them to the MLflow server in $MLFLOW_TRACKING_URI."
+)
+@click.pass_obj
+def runs(
+    project: Project, where: str, last: int, sort: str, plot: str, as_json: bool, send: bool
+) -> None:
+    """Show the trainings so far: their settings and metrics."""
+    package = project.package
+    entries = records.read(package, partial(click.echo, err=True))
+    if not entries:
+        raise ProjectError(f"{records.RUNS} has no run. Run: {package.command} train")
+    table = records.select(entries, where, last, sort)
+    chosen = [entries[place] for place in table.index]
+    if plot:
+        for line in records.curve(package, table, plot):
+            click.echo(line)
+    elif send:
+        for entry in chosen:
+            click.echo(tracking.send(package, entry))
+    elif as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(chosen)))
+    else:
+        click.echo(records.text(table))
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import formats, staging
+from . import formats, runs, staging
 from .errors import ProjectError
 from .package import Package
 
@@ -227,7 +227,7 @@ class Manifest:
         if self._staged:
             raise ProjectError("A training runs already: manifest.run cannot be nested.")
         self._written(self._folder / MANIFEST)
-        if self.package.project_dir and self._is_own:
+        if self.package.project_dir and self.is_own:
             self.package.written(self.package.project_dir / METRICS)
         self._settle()
         self._staged = staging.stage(self._folder)
@@ -249,12 +249,12 @@ class Manifest:
         run.report()
 
     @property
-    def _is_own(self) -> bool:
+    def is_own(self) -> bool:
         """Whether these are the package's own artifacts, and not those of a folder that was named."""
         return self._folder == self.package.artifacts_dir
 
     def _written(self, path: Path) -> Path:
-        return self.package.written(path) if self._is_own else path
+        return self.package.written(path) if self.is_own else path
 
     def _settle(self) -> None:
         """Finish what a training has committed, and what tells of it, if that was cut short."""
@@ -281,16 +281,18 @@ class Manifest:
         return former.artifacts.keys() - new.artifacts.keys()
 
     def _tell(self) -> None:
-        """Write reports/metrics.json anew from the manifest."""
+        """Write reports/metrics.json anew from the manifest, and the run's line into reports/runs.jsonl."""
         root = self.package.project_dir
-        if root is None or not self._is_own:
+        if root is None or not self.is_own:
             return
         content = (self._folder / MANIFEST).read_bytes()
-        metrics = msgspec.json.decode(content, type=Record).run.get("metrics", {})
+        record = msgspec.json.decode(content, type=Record)
         staging.write_whole(
             self.package.written(root / METRICS),
-            msgspec.json.format(msgspec.json.encode(metrics)) + b"\n",
+            msgspec.json.format(msgspec.json.encode(record.run.get("metrics", {}))) + b"\n",
         )
+        libraries = {k: v for each in record.artifacts.values() for k, v in each.libraries.items()}
+        runs.add(self.package, record.run, libraries)
 
     def _known(self) -> Record:
         """Read the manifest, or begin a new one where none can be read: saving repairs that."""
