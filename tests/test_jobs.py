@@ -32,10 +32,9 @@ from conftest import (
     kept_environment,
     new_environment,
     packages,
+    poetry,
     run,
 )
-from poetry.core.factory import Factory
-from poetry.core.masonry.builders.wheel import WheelBuilder
 from serving import Service, service
 
 from poetry_ml_plugin.project.names import Names
@@ -297,7 +296,7 @@ def clean_environment(*requirements: str) -> Path:
 @contextmanager
 def installed(story: Story, folder: Path) -> Iterator[Service]:
     """The service of a job's wheel, in an environment that has only its runtime dependencies."""
-    WheelBuilder(Factory().create_poetry(story.root)).build(folder)
+    poetry("build", "--format", "wheel", "--output", folder, cwd=story.root)
     (wheel,) = folder.glob("*.whl")
     python = clean_environment(*required(wheel))
     site = folder / "site"
