@@ -193,7 +193,8 @@ def with_more(churn: Churn, once: Once, name: str, *wanted: str) -> Churn:
     def make(folder: Path) -> dict[str, str]:
         kept = kept_environment(*wanted, beside=churn)
         python = new_environment(folder, "--without-pip")
-        packages(python, "kept.pth").write_text(f"{packages(kept)}\n{packages(churn.python)}\n")
+        others = [packages(kept), packages(churn.python), churn.root / "src"]
+        packages(python, "kept.pth").write_text("".join(f"{path}\n" for path in others))
         for program in kept.parent.iterdir():
             if not (mine := python.with_name(program.name)).exists():
                 mine.symlink_to(program)

@@ -32,9 +32,10 @@ from conftest import (
     kept_environment,
     new_environment,
     packages,
-    poetry,
     run,
 )
+from poetry.core.factory import Factory
+from poetry.core.masonry.builders.wheel import WheelBuilder
 from serving import Service, service
 
 from poetry_ml_plugin.project.names import Names
@@ -296,7 +297,7 @@ def clean_environment(*requirements: str) -> Path:
 @contextmanager
 def installed(story: Story, folder: Path) -> Iterator[Service]:
     """The service of a job's wheel, in an environment that has only its runtime dependencies."""
-    poetry("build", "--format", "wheel", "--output", folder, cwd=story.root)
+    WheelBuilder(Factory().create_poetry(story.root)).build(folder)
     (wheel,) = folder.glob("*.whl")
     python = clean_environment(*required(wheel))
     site = folder / "site"
