@@ -101,15 +101,15 @@ def test_a_request_in_json_may_ask_for_bytes_and_mix_them(served: Service) -> No
 
 
 @pytest.mark.parametrize(
-    ("datatype", "dtype"),
+    ("datatype", "kind"),
     [
-        *[(f"INT{bits}", f"<i{bits // 8}") for bits in (16, 32, 64)],
-        *[(f"UINT{bits}", f"<u{bits // 8}") for bits in (16, 32, 64)],
-        *[(f"FP{bits}", f"<f{bits // 8}") for bits in (16, 32, 64)],
+        *[(f"INT{bits}", f"i{bits // 8}") for bits in (16, 32, 64)],
+        *[(f"UINT{bits}", f"u{bits // 8}") for bits in (16, 32, 64)],
+        *[(f"FP{bits}", f"f{bits // 8}") for bits in (16, 32, 64)],
     ],
 )
-def test_numbers_of_every_datatype_are_taken(served: Service, datatype: str, dtype: str) -> None:
-    mass = np.array([3800], dtype).tobytes()
+def test_numbers_of_every_datatype_are_taken(served: Service, datatype: str, kind: str) -> None:
+    mass = np.array([3800], f"<{kind}").tobytes()
     inputs = [("island", "BYTES", [1], words(["Dream"])), ("body_mass_g", datatype, [1], mass)]
     status, answer, _ = ask(served, *body(inputs))
     assert status == 200, answer

@@ -21,6 +21,7 @@ class Status(DataCommand):
         if remote := self.option("remote") or remotes.default(root):
             self.line(f"<info>Here and at the remote {remote}:</info>")
             try:
+                remotes.check_answers(root, remote)
                 dvc.run(root, "status", "--cloud", "--remote", remote)
             except MLError as error:
                 raise MLError(f"{error} {remotes.advice(root, remote)}") from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import urllib.request
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from poetry_ml_plugin.data import dvc
@@ -11,6 +13,7 @@ from poetry_ml_plugin.project import libraries
 
 USES = {"s3": "data-s3", "ssh": "data-ssh"}  # the libraries that a remote's protocol needs
 READ_ONLY = ("http", "https")
+SECONDS = 20  # for a remote to answer
 
 
 def listed(root: Path) -> dict[str, str]:
@@ -37,6 +40,20 @@ def needs(root: Path, name: str) -> str:
     use = USES.get(urlsplit(listed(root).get(name, "")).scheme, "")
     missing = libraries.missing(root, use) if use else []
     return use if missing and "dvc" not in missing else ""
+
+
+def check_answers(root: Path, name: str) -> None:
+    """Raise MLError where a remote on the web is down: DVC would say that it lacks all files."""
+    url = listed(root).get(name, "")
+    if urlsplit(url).scheme not in READ_ONLY:
+        return
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=SECONDS):
+            pass
+    except HTTPError:
+        pass  # it need not list its files
+    except (OSError, ValueError) as error:
+        raise MLError(f"{url} does not answer: {getattr(error, 'reason', error)}.") from error
 
 
 def advice(root: Path, name: str) -> str:

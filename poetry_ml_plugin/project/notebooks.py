@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import git, inside, platforms, venv
+from poetry_ml_plugin.host import git, inside, platforms
 
 STRIP = "nbstripout"
 CLEAN = f"filter.{STRIP}.clean"
@@ -40,6 +40,10 @@ def is_set(root: Path) -> bool:
 
 def strip_outputs(root: Path) -> None:
     """Set the filter in this clone. Raises MLError where the program for it is not installed."""
+    from poetry_ml_plugin.host import (
+        venv,
+    )  # late: it takes half a second, and most checks need none
+
     env = venv.find(root)
     if env is None or not list(env.site_packages.distributions(name=STRIP)):
         raise MLError(

@@ -37,7 +37,7 @@ class Block:
 
     def count(self, name: str) -> Counter[Any]:
         """How often each value of a column occurs; nothing of nested columns and of lists."""
-        values = self.columns.get(name)
+        values: Any = self.columns.get(name)
         try:
             return Counter(values.tolist() if hasattr(values, "tolist") else ())
         except TypeError:

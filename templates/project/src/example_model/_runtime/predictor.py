@@ -214,7 +214,7 @@ class Onnx:
 
     def _texts(self, column: Column, values: Any) -> Any:
         if set(map(type, values.tolist())) == {str}:
-            return values.astype(object, copy=False)
+            return np.asarray(values, object)
         texts = np.empty(len(values), object)
         for row, value in enumerate(values):
             if not isinstance(value, str):

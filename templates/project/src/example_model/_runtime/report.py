@@ -91,6 +91,8 @@ def _judged(
 
 def _metrics(found: Evaluated, truth: Any, predicted: Columns) -> dict[str, float]:
     """Measure some of the rows as the training measures all of them."""
+    if found.measure is None:
+        return {}
     with suppress(Exception):  # it is the user's function, and may need rows of every class
         return Entry(metrics=plain(found.measure(truth, predicted))).numbers
     return {}

@@ -90,7 +90,7 @@ def _different(values: Any) -> Sequence[Any]:
 def _labelled(part: Field, values: Mapping[Any, Any]) -> dict[str, Any] | None:
     """The columns of an answer that is a dict of numbers."""
     options = peel(part.type).options
-    arguments = getattr(options[0], "__args__", ()) if len(options) == 1 else ()
+    arguments: tuple[Any, ...] = getattr(options[0], "__args__", ()) if len(options) == 1 else ()
     if (
         len(arguments) != 2
         or arguments[0] is not str

@@ -51,7 +51,8 @@ class Asked:
 
     def about(self, piece: Piece) -> Answered:
         """Predict the rows of a piece. Raises InvalidRows for one that does not fit, unless told to skip."""
-        kept, faults = np.arange(len(piece.lines)), list[Fault]()
+        kept: Any = np.arange(len(piece.lines))
+        faults: list[Fault] = []
         columns: Columns = {}
         if self._table is not None:
             table = self._table(piece)

@@ -157,7 +157,7 @@ def _code(base: Any, folder: Path, job: Job) -> Any:
     """What unpacks the package on each worker, those that join later too. It travels by value."""
     content, package, digest = _packed(folder), job.package, job.digest
 
-    class Code(base):  # type: ignore[misc]
+    class Code(base):
         name = f"{package}-{digest}"
 
         def setup(self, worker: Any) -> None:

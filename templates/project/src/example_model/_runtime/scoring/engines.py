@@ -39,7 +39,11 @@ def choose(name: str, address: str | None, workers: int | None, folder: Path) ->
 
 def _here(job: Job, parts: Sequence[Part], report: Report) -> Iterator[Outcome]:
     for part in parts:
-        yield score.run(job, part, lambda rows, share, part=part: report(rows, share * part.weight))
+        yield score.run(job, part, partial(_weighed, report, part.weight))
+
+
+def _weighed(report: Report, weight: float, rows: int, share: float) -> None:
+    report(rows, share * weight)
 
 
 def _processes(workers: int, job: Job, parts: Sequence[Part], report: Report) -> Iterator[Outcome]:
@@ -56,6 +60,7 @@ def _processes(workers: int, job: Job, parts: Sequence[Part], report: Report) ->
             here.send(part)
             busy[here] = process, part
         while busy:
+            pipe: Any
             for pipe in connection.wait(list(busy)):
                 process, part = busy[pipe]
                 try:

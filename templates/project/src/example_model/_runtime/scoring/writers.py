@@ -3,7 +3,7 @@
 import csv
 import gzip
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -89,7 +89,8 @@ class Parquet:
     """Columns with types: those of a Parquet input as they were, others by the annotations."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._writer, self._rows = file, None, 0
+        self._file, self._rows = file, 0
+        self._writer: Any = None
         self._waiting: list[Any] = []
 
     def write(self, columns: Sequence[Column]) -> None:
@@ -100,7 +101,7 @@ class Parquet:
             [_arrow(column) for column in columns], [column.name for column in columns]
         )
         if self._writer is None:
-            self._writer: Any = pyarrow.parquet.ParquetWriter(self._file, batch.schema)
+            self._writer = pyarrow.parquet.ParquetWriter(self._file, batch.schema)
         _check(batch.schema.names, self._writer.schema.names)
         try:
             self._waiting.append(batch.cast(self._writer.schema))
@@ -149,7 +150,7 @@ def _changed(error: Exception) -> ProjectError:
     )
 
 
-WRITERS: dict[str, type[Writer]] = {"csv": Csv, "jsonl": Lines, "parquet": Parquet}
+WRITERS: dict[str, Callable[[BinaryIO], Writer]] = {"csv": Csv, "jsonl": Lines, "parquet": Parquet}
 
 
 @contextmanager

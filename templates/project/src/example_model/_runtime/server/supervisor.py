@@ -9,7 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -81,7 +81,7 @@ class Supervisor:
             signal.signal(number, lambda *_: None)
         self._fill()
         while self._children or not self._stopping:
-            pipes = [child.pipe for child in self._children if not child.pipe.closed]
+            pipes: list[Any] = [child.pipe for child in self._children if not child.pipe.closed]
             is_signalled = inbox in select.select([inbox, *pipes], [], [], TICK)[0]
             numbers = inbox.recv(64) if is_signalled else b""
             had_served = self._has_served

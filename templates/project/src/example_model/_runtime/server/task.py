@@ -21,6 +21,8 @@ SAID = {
 class Task(WSGITask):
     """Has a request answered by the application, which words the refusals of the transport too."""
 
+    wrote_header: bool
+
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         given = environ.get("HTTP_X_REQUEST_ID", "")

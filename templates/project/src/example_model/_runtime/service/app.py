@@ -60,11 +60,11 @@ class Service(Status):
         self._working: dict[int, float] = {}  # thread to since when it works, waits left out
         self._asked = threading.local()  # the id of the request that this thread answers
         self._batcher = Batcher(list)
-        self._predicted: PredictionLog | None = None
+        self._predicted: Any = None  # the log of predictions, where there is a model
         self._known: set[str] = set()  # addresses and methods that are counted by their names
         self._grpc: Any = None  # the server beside HTTP, where the settings name a port for it
         routes: dict[str, Any] = {}
-        middleware = [Refusals(), *cors.middleware(settings.cors_origins)]
+        middleware: list[Any] = [Refusals(), *cors.middleware(settings.cors_origins)]
         if model is not None:
             keys = ApiKeyMiddleware(settings)
             middleware.append(keys)

@@ -3,7 +3,7 @@
 import falcon
 
 
-class Cors(falcon.CORSMiddleware):
+class Cors(falcon.CORSMiddleware):  # type: ignore[type-arg]
     """Says so in every answer, those that the transport refuses included."""
 
     def __init__(self, origins: set[str]) -> None:

@@ -73,8 +73,11 @@ class Metrics:
         """
         if not self._labels or not isinstance(answers, list | Counter):
             return
-        is_counted = isinstance(answers, Counter)
-        found = answers if is_counted else Counter(str(_label(answer)) for answer in answers)
+        found: Counter[Any] = (
+            answers
+            if isinstance(answers, Counter)
+            else Counter(str(_label(answer)) for answer in answers)
+        )
         counts: Counter[str] = Counter()
         for label, count in found.items():
             counts[str(label)[:LABEL_LENGTH]] += count

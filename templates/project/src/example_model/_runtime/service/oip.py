@@ -139,12 +139,12 @@ class Protocol:
             asked = self._decoder.decode(head)
             oip_binary.attach(asked.inputs, content)
         answer = self.infer(asked)
-        content = oip_binary.detach(answer["outputs"], _in_bytes(asked, answer["outputs"]))
+        arrays = oip_binary.detach(answer["outputs"], _in_bytes(asked, answer["outputs"]))
         response.data = self._schema.encode(answer)
-        if content:
+        if arrays:
             response.content_type = oip_binary.OCTETS
             response.set_header(oip_binary.LENGTH, str(len(response.data)))
-            response.data += content
+            response.data += arrays
 
     def infer(self, asked: Request) -> dict[str, Any]:
         """The answer to a request; the data of its outputs are lists or arrays. Raises HTTPBadRequest."""
@@ -298,7 +298,8 @@ def _array(tensor: Input) -> Any:
 
 def _flat(tensor: Input) -> list[Any]:
     if hasattr(tensor.data, "tolist"):  # numbers of bytes, which have NaN where JSON has null
-        numbers: list[Any] = tensor.data.tolist()
+        array: Any = tensor.data
+        numbers: list[Any] = array.tolist()
         return [None if number != number else number for number in numbers]
     values = list(_leaves(tensor.data))
     if len(values) != math.prod(tensor.shape):
