@@ -130,10 +130,14 @@ def test_every_import_is_a_declared_dependency() -> None:
     assert foreign == declared
 
 
-# Lines of code that the service may take, without the protocols that can be deleted as one file each.
-MOST_OF_SERVICE = 1_390
+# Lines of code that the service may take, without the Open Inference Protocol: its files can be deleted
+# together, and are named in app.py alone.
+MOST_OF_SERVICE = 1_560
 SERVICE = REPOSITORY / "templates/project/src/example_model/_runtime"
-REMOVABLE = {"oip.py"}
+REMOVABLE = {
+    *("oip.py", "oip_binary.py", "oip_columns.py", "tensors.py"),
+    *("grpc_messages.py", "grpc_server.py"),
+}
 
 
 def lines_of_code(path: Path) -> int:

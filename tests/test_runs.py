@@ -10,6 +10,7 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from test_update import git
 
 IDENTITY = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
 # MLflow with what its server needs, and without the libraries of its models.
-MLFLOW = ("mlflow-skinny>=3.1,<4", "alembic", "flask", "flask-cors", "graphene", "sqlalchemy")
+MLFLOW = ("mlflow-skinny>=3.1,<4", "aiohttp", "alembic", "flask", "flask-cors", "graphene", "sqlalchemy")
 
 
 def lines(root: Path) -> list[dict[str, Any]]:
@@ -202,7 +203,8 @@ def server(tracked: Path, tmp_path: Path) -> Iterator[str]:
             until(is_up, 180)
             yield address
         finally:
-            os.killpg(process.pid, 9)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, 9)
 
 
 def test_a_run_is_sent_to_mlflow(

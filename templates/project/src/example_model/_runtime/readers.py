@@ -179,7 +179,8 @@ def parquet_batches(
         groups = range(len(counts)) if groups is None else groups
         check(sum(counts[groups.start : groups.stop]))
         start, total = 1 + sum(counts[: groups.start]), 0
-        for batch in opened.iter_batches(size, groups):
+        # Without threads: one that still reads when another has failed would abort Python as it ends.
+        for batch in opened.iter_batches(size, groups, use_threads=False):
             total += batch.nbytes
             if total > most:
                 raise InvalidRows([Fault(f"the table unpacks to more than {most:,} bytes")], source)
