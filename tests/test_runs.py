@@ -21,7 +21,10 @@ from test_update import git
 
 IDENTITY = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
 # MLflow with what its server needs, and without the libraries of its models.
-MLFLOW = ("mlflow-skinny>=3.1,<4", "aiohttp", "alembic", "flask", "flask-cors", "graphene", "sqlalchemy")
+MLFLOW = (
+    *("mlflow-skinny>=3.1,<4", "aiohttp", "alembic", "flask", "flask-cors", "graphene"),
+    *("numpy", "pandas", "sqlalchemy"),
+)
 
 
 def lines(root: Path) -> list[dict[str, Any]]:
