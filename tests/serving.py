@@ -75,6 +75,11 @@ class Service:
         """Where it listens."""
         return int(self.url.rpartition(":")[2])
 
+    @property
+    def grpc(self) -> str:
+        """Where gRPC is served."""
+        return re.findall(r"grpc://([^\s,]+)", self.log[0])[0]  # type: ignore[no-any-return]
+
     def workers(self) -> list[int]:
         """The process ids of its workers."""
         pid = self.process.pid

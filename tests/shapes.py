@@ -223,7 +223,7 @@ dev = [
 
 [tool.pytest.ini_options]
 addopts = '''
-  -ra  # not a comment
+  -ra -W "ignore:# not a comment"
 '''
 
 [build-system]
@@ -349,4 +349,103 @@ SHAPES = {
         {"src/company/scoring/__init__.py": "", "Procfile": "web: mine\n"}, "", SUB_FOLDER
     ),
     "one module": _with({"one_module.py": "x = 1\n"}, "", ONE_MODULE),
+}
+
+SETUP_PY = """
+from setuptools import find_packages, setup
+
+VERSION = "1.4.2"
+REQUIRED = ["attrs>=23", "idna>=3; python_version < '4'"]
+EXTRAS = {"plain": ["six>=1.16"]}
+
+setup(
+    name="old-tool",
+    version=VERSION,
+    author="Ann",
+    license="MIT",
+    packages=find_packages(),
+    install_requires=REQUIRED,
+    extras_require=EXTRAS,
+    python_requires=">=3.8",
+    entry_points={"console_scripts": ["old-tool=old_tool.cli:main"]},
+)
+"""
+
+SETUP_CFG = """
+[metadata]
+name = cfg-tool
+version = attr: cfg_tool.__version__
+author = Ann
+license = MIT
+
+[options]
+packages = find:
+python_requires = >=3.9
+install_requires =
+    attrs>=23
+    idna; python_version < "4"
+
+[options.entry_points]
+console_scripts =
+    cfg-tool = cfg_tool.cli:main
+
+[flake8]
+max-line-length = 100
+"""
+
+UV = """
+[project]
+name = "fast-app"
+version = "0.1.0"
+requires-python = ">=3.11"
+dependencies = ["attrs>=23"]
+
+[dependency-groups]
+dev = ["pytest>=8"]
+
+[tool.uv]
+package = false
+"""
+
+
+def _test(module: str, *libraries: str) -> dict[str, str]:
+    """A test that a project has of its own: that it and what it needs can be imported."""
+    lines = [f"    import {name}\n" for name in (*libraries, module)]
+    return {"tests/test_own.py": f"def test_it_is_there():\n{''.join(lines)}"}
+
+
+# Projects that are whole: each can be installed, and has a test of its own.
+WHOLE = {
+    "standard": {**SHAPES["standard"], **_test("forecast.config", "requests", "rich", "numpy")},
+    "legacy, flat": {**SHAPES["legacy, flat"], **_test("my_legacy.cli", "pandas", "falcon")},
+    "legacy groups": {**SHAPES["legacy groups"], **_test("groups.config", "yaml")},
+    "dynamic dependencies": {**SHAPES["dynamic dependencies"], **_test("mixed.cli")},
+    "array tables": {**SHAPES["array tables"], **_test("tables.config")},
+    "inline tables": {**SHAPES["inline tables"], **_test("inline.config", "attrs")},
+    "standard groups": {**SHAPES["standard groups"], **_test("standard.config", "pydantic")},
+    "no package": {**SHAPES["no package"], **_test("run", "polars")},
+    "sub-folder": {**SHAPES["sub-folder"], **_test("scoring", "company_shared", "sklearn")},
+    "setup.py": {
+        **{path.format("old_tool"): text for path, text in FLAT.items()},
+        "setup.py": SETUP_PY,
+        **_test("old_tool.cli", "attrs", "idna"),
+    },
+    "setup.cfg": {
+        **{path.format("cfg_tool"): text for path, text in FLAT.items()},
+        "cfg_tool/__init__.py": '__version__ = "2.5"\n',
+        "setup.cfg": SETUP_CFG,
+        "setup.py": "from setuptools import setup\n\nsetup()\n",
+        **_test("cfg_tool.cli", "attrs", "idna"),
+    },
+    "uv": {
+        "pyproject.toml": UV,
+        "uv.lock": "version = 1\n",
+        "main.py": "x = 1\n",
+        **_test("main", "attrs"),
+    },
+    "requirements.txt": {
+        "requirements.txt": "attrs==23.1.0\nidna>=3\npytest>=8\n",
+        "score.py": "x = 1\n",
+        **_test("score", "attrs", "idna"),
+    },
 }

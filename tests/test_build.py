@@ -182,21 +182,22 @@ def test_every_problem_is_named_at_once_with_a_hint(copy: Path, tmp_path: Path) 
     (copy / "src/churn/dangling.txt").symlink_to("nowhere")
     with (copy / "configs/serve.yaml").open("a") as file:
         file.write("password: swordfish\n")
+    last = len((copy / "configs/serve.yaml").read_text().splitlines())
 
     said = poetry("build", cwd=copy, code=1).stderr
     for words in (
         "gone.onnx is missing. Run",
-        'pulled.onnx is missing. Run "dvc pull"',
+        'pulled.onnx is missing. Run "poetry ml data pull"',
         "model.onnx is truncated: 1,000 of",
         "changed.json differs from its manifest. Run",
         'lfs.onnx is a git-LFS pointer, not the file itself. Run "git lfs pull"',
-        'dvc.onnx is a DVC pointer, not the file itself. Run "dvc pull"',
+        'dvc.onnx is a DVC pointer, not the file itself. Run "poetry ml data pull"',
         "more.onnx is not in the manifest. Save it",
         "../out.onnx in manifest.json is outside artifacts/",
         f"link.onnx is a link to {tmp_path / 'link.onnx'} outside the project",
         "dangling.txt is a link to",
         "old.skops was written by scikit-learn 0.1",
-        'configs/serve.yaml, line 29, looks like a value for "password". Keep it',
+        f'configs/serve.yaml, line {last}, looks like a value for "password". Keep it',
     ):
         assert words in said
     assert said.count("\n  - ") == 12
@@ -208,7 +209,7 @@ def test_a_folder_that_dvc_keeps_is_pulled(copy: Path) -> None:
     shutil.rmtree(copy / "src/churn/artifacts")
     (copy / "src/churn/artifacts.dvc").write_text("outs:\n- md5: 0123.dir\n  path: artifacts\n")
     said = poetry("build", cwd=copy, code=1).stderr
-    assert 'manifest.json is missing: there is no trained model. Run "dvc pull".' in said
+    assert 'manifest.json is missing: there is no trained model. Run "poetry ml data pull".' in said
 
 
 def test_what_no_file_can_be_called_is_missing(copy: Path) -> None:

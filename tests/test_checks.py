@@ -65,6 +65,12 @@ def by_path(root: Path) -> None:
     (root / "poetry.lock").write_text(text[:at] + source + text[at:])
 
 
+def repository(root: Path) -> None:
+    """A clone with a filter for notebooks."""
+    git.init(root)
+    git.ask(root, "config", "filter.nbstripout.clean", "cat")
+
+
 DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
     (
         lambda root: replace(root, "pyproject.toml", "template-version", "templte-version"),
@@ -154,7 +160,7 @@ DAMAGES: list[tuple[Callable[[Path], object], dict[str, str], str]] = [
 def test_each_check_finds_what_it_is_for_and_no_more(
     copy: Path, damage: Callable[[Path], object], expected: dict[str, str], said: str
 ) -> None:
-    git.init(copy)
+    repository(copy)
     with (copy / ".gitignore").open("a") as file:
         file.write("*.onnx\n")
     damage(copy)
@@ -166,7 +172,7 @@ def test_each_check_finds_what_it_is_for_and_no_more(
 
 
 def test_a_large_file_in_git_is_a_warning_and_one_in_lfs_is_none(copy: Path) -> None:
-    git.init(copy)
+    repository(copy)
     (copy / "data/raw/large.bin").write_bytes(b"\0" * 51_000_000)
     run("git", "add", "--all", cwd=copy)
     assert not_ok(results(copy)) == {"sizes": "warning"}
@@ -177,7 +183,7 @@ def test_a_large_file_in_git_is_a_warning_and_one_in_lfs_is_none(copy: Path) -> 
 
 
 def test_render_wants_the_artifacts_in_git(copy: Path) -> None:
-    git.init(copy)
+    repository(copy)
     (copy / ".gitignore").write_text("*.onnx\n")
     run("git", "add", "--all", cwd=copy)
     (found,) = results(copy)["deploy-render"].problems
@@ -187,7 +193,7 @@ def test_render_wants_the_artifacts_in_git(copy: Path) -> None:
 
 
 def test_check_prints_a_table_or_json_and_ends_with_what_it_found(copy: Path) -> None:
-    git.init(copy)
+    repository(copy)
     run("git", "add", "--all", cwd=copy)
     done = poetry("ml", "check", cwd=copy)
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [
@@ -225,7 +231,7 @@ def test_the_json_is_what_its_schema_says(copy: Path) -> None:
 
 
 def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
-    git.init(copy)
+    repository(copy)
     replace(copy, "pyproject.toml", ', format = ["sdist", "wheel"]', "")
     replace(copy, "pyproject.toml", '"click (>=8.1,<9)"', '"click (>=8.0,<9)"')
     before = (copy / "pyproject.toml").read_text()
@@ -247,7 +253,7 @@ def test_fix_mends_what_is_safe_and_leaves_the_rest(copy: Path) -> None:
 
 
 def test_what_cannot_be_mended_keeps_nothing_else_from_it(copy: Path) -> None:
-    git.init(copy)
+    repository(copy)
     replace(copy, "pyproject.toml", '"click (>=8.1,<9)"', '"click (>=99)"')
     (copy / "Procfile").unlink()
     done = poetry("ml", "check", "--fix", cwd=copy, code=1)

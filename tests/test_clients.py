@@ -12,15 +12,18 @@ TRITON = """
 import sys, numpy as np, tritonclient.http as triton
 client = triton.InferenceServerClient(sys.argv[1])
 assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("churn")
-inputs = []
-for name, kind, value in [("island", "BYTES", np.array([["Dream"]], object)),
-                          ("bill_length_mm", "FP64", np.array([[49.5]])),
-                          ("body_mass_g", "FP64", np.array([[3800.0]]))]:
-    tensor = triton.InferInput(name, [1, 1], kind)
-    tensor.set_data_from_numpy(value, binary_data=False)
-    inputs.append(tensor)
-outputs = [triton.InferRequestedOutput("species", binary_data=False)]
-print(client.infer("churn", inputs, outputs=outputs).as_numpy("species")[0])
+def infer(**form):
+    inputs = []
+    for name, kind, value in [("island", "BYTES", np.array([["Dream"]], object)),
+                              ("bill_length_mm", "FP64", np.array([[49.5]])),
+                              ("body_mass_g", "FP64", np.array([[3800.0]]))]:
+        tensor = triton.InferInput(name, [1, 1], kind)
+        tensor.set_data_from_numpy(value, **form)
+        inputs.append(tensor)
+    outputs = [triton.InferRequestedOutput("species", **form)] if form else None
+    return client.infer("churn", inputs, outputs=outputs).as_numpy("species")[0]
+assert infer(binary_data=False) == infer(binary_data=True).decode() == infer().decode()
+print(infer())
 """
 KSERVE = """
 import asyncio, sys

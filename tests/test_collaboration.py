@@ -57,7 +57,7 @@ def test_a_plugin_from_an_index_is_required_by_its_projects(tmp_path: Path, whee
     run(*pip, "--target", tmp_path / "named", *links, cwd=tmp_path)
     run(*pip, "--target", tmp_path / "given", wheel, cwd=tmp_path)
     (tmp_path / "older").mkdir()
-    (tmp_path / "older/pyproject.toml").write_text('[project]\nname = "scoring"\n')
+    (tmp_path / "older/pyproject.toml").write_text('[project]\nname = "scoring"\nversion = "1"\n')
     line = '[tool.poetry.requires-plugins]\npoetry-ml-plugin = ">='
     for place, required in (("named", True), ("given", False)):
         env = {"PYTHONPATH": str(tmp_path / place)}

@@ -88,14 +88,14 @@ def test_the_generated_project_raises_no_alarm(churn: Churn, copy: Path) -> None
     found = pyproject.read(churn.root)
     assert found is not None
     assert contents.before(found) == []
-    notebook = json.loads((copy / "notebooks/getting_started.ipynb").read_text())
+    notebook = json.loads((copy / "notebooks/exploration.ipynb").read_text())
     noise = random.Random(3).randbytes(200_000)
     outputs = [
         {"data": {"image/png": base64.b64encode(noise).decode(), "text/plain": [f"sha256 {HEX}"]}},
         {"text": [f"{n}/100 loss: 0.{n}e-3 token_ids: [{n}, 2812]\n" for n in range(100)]},
     ]
     notebook["cells"][1]["outputs"] = outputs
-    (copy / "notebooks/getting_started.ipynb").write_text(json.dumps(notebook, indent=1))
+    (copy / "notebooks/exploration.ipynb").write_text(json.dumps(notebook, indent=1))
     for path in sorted(copy.rglob("*")):  # poetry.lock, the manifest and the tests too
         if path.is_file():
             name = PurePosixPath(path.relative_to(copy).as_posix())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -286,3 +287,44 @@ def test_a_project_that_is_there_gets_a_model_of_a_table_or_stays_as_it_was(tmp_
     assert predicted[0]["churned"] in ("yes", "no")
     done = poetry(*words, TABLE, "--target", "churned", cwd=root, code=1)
     assert "has a model already" in done.stderr
+
+
+def typed(folder: Path, answers: list[tuple[str, str]], *words: str) -> tuple[int, str]:
+    """Run a command in a terminal, type each answer after its question, and give exit code and screen."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.environ.pop("CI", None)  # which says that nobody looks
+        os.execv(sys.executable, [sys.executable, "-m", "poetry", *words])
+    screen = b""
+    with os.fdopen(terminal, "r+b", buffering=0) as there:
+        while True:
+            try:
+                screen += (read := there.read(4096))
+            except OSError:  # how Linux tells the end of a terminal
+                break
+            if not read:
+                break
+            if answers and answers[0][0] in screen.decode(errors="replace"):
+                there.write(f"{answers.pop(0)[1]}\n".encode())
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), screen.decode()
+
+
+def test_the_target_is_asked_for_at_a_terminal(tmp_path: Path) -> None:
+    """By its number or its name, and again after a wrong answer; so is whether git keeps the table."""
+    for name, answer in (("one", "7"), ("two", "churned")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "customers.csv").write_bytes(TABLE.read_bytes())
+        answers = [
+            ("number or name", "nothing"),
+            ('no column "nothing"', answer),
+            ("to git", "yes" if name == "one" else ""),
+        ]
+        code, screen = typed(
+            folder, answers, "ml", "new", "churn", "--data", "customers.csv", "--no-install"
+        )
+        assert code == 0, screen
+        assert "--target churned" in screen  # in the command that continues
+        kept = run("git", "ls-files", "data/raw", cwd=folder / "churn").stdout
+        assert ("customers.csv" in kept) == (name == "one")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import REPOSITORY, run
+from conftest import REPOSITORY, Churn, run
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from serving import Service
@@ -165,3 +165,18 @@ def test_schemathesis_finds_nothing_with_the_protocols_own_document(
     checks = "not_a_server_error,response_schema_conformance,content_type_conformance"
     said = schemathesis(tmp_path, "oip.yaml", "--url", served.url, "--checks", checks)
     assert "passed" in said
+
+
+def test_generated_bodies_on_every_route_are_answered_soundly(
+    wired: Churn, served_wide: Service
+) -> None:
+    number = os.environ.get("FUZZ_BODIES", "300")
+    script, addresses = Path(__file__).with_name("bodies.py"), (served_wide.url, served_wide.grpc)
+    seed = "1" if FIXED else os.urandom(8).hex()
+    done = run(wired.python, script, *addresses, "churn", number, seed, cwd=wired.root)
+    print(done.stdout)
+    counts = json.loads(done.stdout)
+    assert {sum(outcomes.values()) for outcomes in counts.values()} == {int(number)}
+    read = counts.pop("all that is read")
+    assert set(read) <= {"404", "405"}
+    assert all(outcomes.get("200", 0) + outcomes.get("OK", 0) for outcomes in counts.values())

@@ -205,7 +205,7 @@ def test_a_missing_artifact_says_how_to_get_it(churn: Churn, copy: Path) -> None
     (copy / "src/churn/artifacts.dvc").write_text("outs:\n- md5: 0123.dir\n  path: artifacts\n")
     said = churn.verb("predict", ROWS, cwd=copy, code=1).stderr
     assert "no trained model" in said
-    assert "Run: dvc pull" in said
+    assert "Run: poetry ml data pull" in said
     (copy / "src/churn/artifacts.dvc").unlink()
     assert "no trained model" in churn.verb("serve", cwd=copy, code=1).stderr
 
@@ -262,8 +262,8 @@ def test_verify_names_every_violation_at_once(churn: Churn, copy: Path, tmp_path
         "short.onnx is truncated: 1 of ",
         "empty.onnx is empty. Run: poetry run python -m churn train",
         "lfs.onnx is a Git LFS pointer, not the file itself. Run: git lfs pull",
-        "dvc.onnx is a DVC pointer, not the file itself. Run: dvc pull",
-        "pulled.onnx is missing. Run: dvc pull",
+        "dvc.onnx is a DVC pointer, not the file itself. Run: poetry ml data pull",
+        "pulled.onnx is missing. Run: poetry ml data pull",
         f"out.onnx is a link out of {artifacts}. Put the file itself there.",
         "more.onnx is not in the manifest. Delete it, or save it in a training.",
         f"folder is a link out of {artifacts}. Put the file itself there.",

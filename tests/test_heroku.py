@@ -8,7 +8,7 @@ import io
 import json
 import os
 import shutil
-import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -30,20 +30,23 @@ from fake_heroku import KEY, FakeHeroku, Fault, fake_heroku
 from poetry.console.application import Application
 from serving import until
 
-from poetry_ml_plugin.deploy import memory
-from poetry_ml_plugin.deploy.heroku import bundle, preflight, smoke_test, symptoms, tarball
+from poetry_ml_plugin.deploy import memory, smoke_test
+from poetry_ml_plugin.deploy.heroku import bundle, preflight, slug, symptoms, tarball
 from poetry_ml_plugin.deploy.heroku.api import HerokuAPI, HerokuError
 from poetry_ml_plugin.deploy.heroku.app import App
 from poetry_ml_plugin.deploy.heroku.deployment import (
-    DeployError,
     Deployment,
     DeployOptions,
     Source,
     app_name,
 )
+from poetry_ml_plugin.deploy.heroku.ending import DeployError
 from poetry_ml_plugin.deploy.heroku.key import Secret, api_address, find_key
+from poetry_ml_plugin.deploy.heroku.logs import Log
+from poetry_ml_plugin.deploy.heroku.unproved import Unproved
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.lock import Package
 from poetry_ml_plugin.project.pyproject import Project
 
 SECRET = "s3cret-value-that-nobody-prints"
@@ -72,6 +75,12 @@ def mine(churn: Churn, copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(smoke_test, "here", here)
     return copy
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is remembered of deploys away from the user's own folder."""
+    monkeypatch.setenv("POETRY_HOME", str(tmp_path / "poetry"))
 
 
 @dataclass
@@ -131,10 +140,19 @@ def deploy(fake: FakeHeroku, root: Path, paper: Paper | None = None, **options: 
     api, clock = an_api(fake), Time()
     with (root.parent / "bundle.tgz").open("w+b") as file:
         ready = preflight.prepare(found, options.get("size", ""), file)
-        source = Source(file, ready.packed, ready.description, ready.smoke_test.prediction)
+        tried = ready.smoke_test
+        source = Source(file, ready.packed, ready.description, tried.prediction, tried.rows)
         asked = DeployOptions(**{"app": "churn-test", **options})
-        deployment = Deployment(api, paper or Paper(), asked, source, clock.sleep, clock.clock)
+        notes = notebook(root)
+        deployment = Deployment(
+            api, paper or Paper(), asked, source, notes, clock.sleep, clock.clock
+        )
         return deployment.run(lambda name: None)
+
+
+def notebook(root: Path) -> Callable[[str], Unproved]:
+    """What the machine of a project remembers of its deploys."""
+    return lambda app: Unproved(root.parent / "unproved.json", app)
 
 
 @dataclass(frozen=True)
@@ -278,7 +296,7 @@ def test_the_heroku_cli_reads_what_was_deployed(deployed: Deployed, tmp_path: Pa
     assert "web.1" in heroku("ps", "--app", "churn-test")
     app = deployed.fake.apps["churn-test"]
     version = app.current()["version"]
-    App(an_api(deployed.fake), "churn-test").configure({"GREETING": "goodbye"})
+    App(an_api(deployed.fake), "churn-test").set_config({"GREETING": "goodbye"})
     heroku("rollback", f"v{version}", "--app", "churn-test")
     until(lambda: app.dynos[0].state == "up")
     assert f"Rollback to v{version}" in command(deployed.fake, "status", cwd=deployed.root).stdout
@@ -318,9 +336,15 @@ def test_a_change_is_deployed_and_rolled_back(fake: FakeHeroku, mine: Path) -> N
         file.write("More.\n")
     deploy(fake, mine)
     app = App(an_api(fake), "churn-test")
-    first, now = app.roll_back(None)
-    assert fake.apps["churn-test"].current()["description"] == f"Rollback to v{first['version']}"
+    first = app.to_roll_back(None)
+    app.set_config({"GREETING": "hello"})
+    done = command(fake, "rollback", "--app", "churn-test", cwd=mine)
+    assert f"Rolled back to v{first['version']} (now v" in done.stdout
+    assert "Config vars as they were then: GREETING." in done.stdout
+    now = fake.apps["churn-test"].current()
+    assert now["description"] == f"Rollback to v{first['version']}"
     assert now["slug"] == first["slug"]
+    assert fake.apps["churn-test"].config == {}
 
 
 def test_another_machine_knows_what_is_deployed(fake: FakeHeroku, mine: Path) -> None:
@@ -457,7 +481,7 @@ def test_a_failed_build_leaves_the_old_release_and_says_why(fake: FakeHeroku, mi
 @pytest.mark.parametrize(
     ("procfile", "said"),
     [
-        ("web: python -c 'import not_there'", "poetry add not_there"),
+        ("web: python -c 'import not_there'", "poetry add not-there"),
         ("web: python -c 'import time; time.sleep(99)'", "R10: nothing listened on $PORT"),
     ],
     ids=["crashes", "never binds"],
@@ -480,7 +504,7 @@ def test_what_does_not_start_gives_way_to_what_did(
 def test_what_never_ran_is_not_taken_for_deployed(fake: FakeHeroku, mine: Path) -> None:
     (mine / "Procfile").write_text("web: python -c 'import not_there'\n")
     for _ in range(2):
-        with pytest.raises(DeployError, match="poetry add not_there"):
+        with pytest.raises(DeployError, match="poetry add not-there"):
             deploy(fake, mine)
     assert len(fake.uploads()) == 1
 
@@ -495,10 +519,13 @@ def test_a_service_that_predicts_otherwise_is_not_left_to_serve(
             {**ready.smoke_test.prediction[0], "species": "Emu"},
             *ready.smoke_test.prediction[1:],
         ]
-        source = Source(file, ready.packed, "", wrong)
+        source = Source(file, ready.packed, "", wrong, ready.smoke_test.rows)
         clock = Time()
         options = DeployOptions("churn-test")
-        deployment = Deployment(an_api(fake), Paper(), options, source, clock.sleep, clock.clock)
+        notes = notebook(mine)
+        deployment = Deployment(
+            an_api(fake), Paper(), options, source, notes, clock.sleep, clock.clock
+        )
         with pytest.raises(DeployError) as error:
             deployment.run(lambda name: None)
     assert error.value.exit_code == 5
@@ -514,21 +541,13 @@ def test_a_release_may_take_its_time_or_fail(fake: FakeHeroku, mine: Path) -> No
     assert error.value.exit_code == 4
 
 
-def test_ctrl_c_while_it_builds_says_how_to_go_on(fake: FakeHeroku, mine: Path) -> None:
+def test_a_build_that_goes_on_without_its_deploy_is_followed(fake: FakeHeroku, mine: Path) -> None:
     fake.build_gate = threading.Event()
-    env = {**os.environ, "HEROKU_HOST": fake.api, "HEROKU_API_KEY": KEY}
-    words = [sys.executable, "-m", "poetry", "ml", "deploy", "heroku", "churn-test"]
-    with subprocess.Popen(
-        words, cwd=mine, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        while "Building on" not in process.stdout.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "Run the same command to follow it" in errors
-    assert "Traceback" not in errors
+    fake.faults = [Fault(r"GET /apps/churn-test/builds/", 503, 5)]
+    fake.drop_after = [0]
+    with pytest.raises(DeployError, match="Run the same command to check it") as error:
+        deploy(fake, mine)
+    assert error.value.exit_code == 6
     paper = Opener(gate=fake.build_gate)
     deploy(fake, mine, paper)
     assert "A build of these files is in progress." in paper.said
@@ -853,6 +872,132 @@ def test_what_heroku_means_by_its_codes(code: str) -> None:
     (said,) = symptoms.explain(f"2026-11-22 heroku[router]: at=error code={code} desc=x")
     assert code in said
     assert "poetry ml deploy heroku" in said or "cat Procfile" in said
+
+
+@pytest.mark.parametrize(
+    ("module", "distribution"),
+    [
+        ("sklearn.linear_model", "scikit-learn"),
+        ("cv2", "opencv-python-headless"),
+        ("not_there", "not-there"),
+    ],
+)
+def test_a_missing_module_is_named_by_its_distribution(module: str, distribution: str) -> None:
+    (said,) = symptoms.explain(f"ModuleNotFoundError: No module named '{module}'")
+    assert said.endswith(f"Next: poetry add {distribution}")
+
+
+def test_symptoms_of_an_earlier_release_are_not_those_of_a_new_one(
+    fake: FakeHeroku, mine: Path
+) -> None:
+    deploy(fake, mine)
+    fake.apps["churn-test"].log = [
+        "2020-01-01T00:00:00.123456+00:00 heroku[web.1]: Error R14 (Memory quota exceeded)",
+        '2020-01-01T00:00:01Z heroku[router]: at=error code=H12 desc="Request timeout"',
+    ]
+    (mine / "Procfile").write_text("web: python -c 'import not_there'\n")
+    with pytest.raises(DeployError) as error:
+        deploy(fake, mine)
+    assert "poetry add not-there" in str(error.value)
+    assert "H10" in str(error.value)
+    assert not {"R14", "H12"} & set(str(error.value).replace(":", " ").split())
+
+
+def test_colours_of_a_log_leave_nothing_behind() -> None:
+    log = Log()
+    log.take(b"\x1b[1;33mWARNING\x1b[0m: \x1b]0;title\x07slow\x1b[2K\x1b(B\0\n")
+    assert log.lines == ["WARNING: slow"]
+
+
+def test_a_line_of_a_live_log_is_shown_before_the_next_one_comes() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nfirst\n")
+                assert shown.wait(30)
+                connection.sendall(b"second\n")
+
+        shown = threading.Event()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        api = HerokuAPI(Secret(KEY, "x"), "http://127.0.0.1:1")
+        stream = api.stream(f"http://127.0.0.1:{server.getsockname()[1]}/", silence=None)
+        assert next(stream) == b"first\n"
+        shown.set()
+        assert b"".join(stream) == b"second\n"
+        thread.join(30)
+
+
+def test_a_redirection_of_the_api_is_not_followed_and_named(fake: FakeHeroku) -> None:
+    fake.faults = [Fault("GET /apps", 302, 1, {"Location": f"{fake.outside}/elsewhere"})]
+    with pytest.raises(HerokuError, match=r"redirects to another address.*\$HEROKU_HOST"):
+        an_api(fake).get("/apps/churn-test")
+    assert fake.seen == ["GET /apps/churn-test"]
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("$HEROKU_API_KEY", "unset it"),
+        ("~/.netrc", "heroku login"),
+        ("heroku auth:token", "heroku login"),
+    ],
+    ids=["environment", "netrc", "login"],
+)
+def test_a_refused_key_is_renewed_where_it_came_from(
+    fake: FakeHeroku, source: str, advice: str
+) -> None:
+    api = HerokuAPI(Secret("HRKU-old", source), fake.api)
+    with pytest.raises(HerokuError, match=advice) as error:
+        api.get("/account")
+    assert source in str(error.value)
+    assert ("heroku login" in str(error.value)) == (advice == "heroku login")
+
+
+def test_an_upload_host_that_is_not_there_is_named_without_its_signature(
+    fake: FakeHeroku, mine: Path
+) -> None:
+    outside, fake.outside = fake.outside, "http://127.0.0.1:1"
+    try:
+        with pytest.raises(MLError) as error:
+            deploy(fake, mine)
+    finally:
+        fake.outside = outside
+    assert "http://127.0.0.1:1 cannot be reached (the upload)" in str(error.value)
+    assert not any(blob in str(error.value) for blob in fake.blobs)
+
+
+def locked(name: str, version: str) -> Package:
+    return Package(name, version, True, False, (), {}, "")
+
+
+def test_the_slug_is_estimated_from_the_lock_and_not_from_this_machine() -> None:
+    cuda = [
+        locked("torch", "2.9.1"),
+        locked("nvidia-cublas-cu12", "12.8.4.1"),
+        locked("nvidia-cudnn-cu12", "9.10.2.21"),
+        locked("nvidia-nccl-cu12", "2.27.5"),
+    ]
+    sizes = slug.sizes(cuda, None)
+    assert sum(sizes.values()) > 2e9
+    assert slug.for_gpus(sizes)
+    on_cpu = [locked("torch", "2.9.1"), locked("torch", "2.9.1+cpu")]  # of a Mac, and of Linux
+    sizes = slug.sizes(on_cpu, None)
+    assert 0 < sum(sizes.values()) < 500e6
+    assert not slug.for_gpus(sizes)
+
+
+def test_nobody_is_advised_to_add_a_credential_file_to_git(fake: FakeHeroku, mine: Path) -> None:
+    run("git", "init", "--quiet", cwd=mine)
+    run("git", "add", "--all", cwd=mine)
+    (mine / "configs/secrets.yaml").write_text("a: b\n")
+    (mine / "configs/other.yaml").write_text("a: b\n")
+    notes = bundle.plan(pyproject.find(mine), {}).notes
+    assert any("configs/other.yaml" in note for note in notes)
+    assert not any("secrets.yaml" in note for note in notes)
 
 
 @pytest.mark.parametrize(

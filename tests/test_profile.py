@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import random
 import string
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openpyxl  # type: ignore[import-untyped]
 import pytest
 
 pytest.importorskip("numpy")
@@ -138,8 +140,6 @@ DATES = {
 
 @pytest.mark.parametrize("form", DATES, ids=[str(n) for n in range(len(DATES))])
 def test_dates_of_other_forms_are_dates(form: str, path: Path) -> None:
-    import datetime
-
     days = [datetime.datetime(2023, n % 12 + 1, n % 28 + 1, n % 24, 30) for n in FORTY]
     found = column(path, [day.strftime(form) for day in days])
     assert found.kind == ("datetime" if "%H" in form else "date")
@@ -317,8 +317,6 @@ def test_parquet_has_the_types_that_it_has(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "rows.parquet"
-    import datetime
-
     columns: dict[str, list[Any]] = {
         "y": [n % 3 == 0 for n in FORTY],
         "n": [None if n == 3 else n % 9 for n in FORTY],
@@ -332,15 +330,20 @@ def test_parquet_has_the_types_that_it_has(tmp_path: Path) -> None:
     assert refused(path).startswith("rows.parquet is not a complete Parquet file")
 
 
-def test_excel_is_read_where_openpyxl_is(tmp_path: Path) -> None:
+def test_excel_is_read(tmp_path: Path) -> None:
     path = tmp_path / "rows.xlsx"
-    openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
-    book.active.append(["y", "n"])
+    book.active.append(["y", "n", "day", "share", "flag"])
     for n in FORTY:
-        book.active.append([("no", "yes")[n % 2], n % 9])
+        day = datetime.date(2024, 1, n % 28 + 1)
+        book.active.append([("no", "yes")[n % 2], n % 9, day, n / 4 if n else None, n % 3 == 0])
     book.save(path)
-    assert {c.name: c.kind for c in profile(path).columns} == {"y": "word", "n": "int"}
+    found = {column.name: column for column in profile(path).columns}
+    kinds = {"y": "word", "n": "int", "day": "date", "share": "float", "flag": "bool"}
+    assert {name: column.kind for name, column in found.items()} == kinds
+    assert found["share"].missing == 1
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "rows.xlsx" in refused(path)
 
 
 REFUSED = {

@@ -41,7 +41,11 @@ def test_openapi_is_valid_and_its_example_is_predicted(served: Service) -> None:
 
 def test_oip_says_what_it_serves(served: Service) -> None:
     for path in ("/v2", "/v2/"):
-        assert served.get(path) == {"name": "churn", "version": "0.1.0", "extensions": []}
+        assert served.get(path) == {
+            "name": "churn",
+            "version": "0.1.0",
+            "extensions": ["binary_tensor_data"],
+        }
     assert served.get("/v2/health/live") == {"live": True}
     assert served.get("/v2/health/ready") == {"ready": True}
     for path in ("/v2/models/churn", "/v2/models/churn/versions/0.1.0"):
@@ -298,7 +302,8 @@ for kind, model, answers in (
     (Any, None, ["Ann Smith has", 7, 0.5, [1]]),
     (list[Size], None, [[Size.SMALL]]),
 ):
-    metrics = Metrics("churn", "1", labels=labels.of(kind, model))
+    metrics = Metrics("churn", "1")
+    metrics.know(labels.of(kind, model))
     metrics.predictions(answers)
     print(metrics.render().decode())
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -129,7 +130,7 @@ def test_a_secret_in_plain_text_is_refused_and_not_repeated(churn: Churn, copy: 
 def test_yaml_that_cannot_be_read_is_not_repeated(churn: Churn, copy: Path, written: str) -> None:
     configure(copy, api_keys=written)
     said = load(churn, copy, 1)
-    assert "serve.yaml cannot be read: line 2" in said
+    assert re.search(r"serve\.yaml cannot be read: line \d+: ", said)
     assert said.count("\n") == 0
     assert CANARY not in said
 

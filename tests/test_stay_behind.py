@@ -212,6 +212,7 @@ def test_the_machinery_is_imported_with_the_runtime_dependencies_alone(
         "answer": str(tmp_path / "answer.json"),
         "runtime": sorted(toml.groups["main"] | {"packaging"}),
         "modules": proof.SERVED,
+        "signature": True,
     }
     run(churn.python, "-I", "-c", proof.SCRIPT, cwd=tmp_path, text=json.dumps(asked))
     assert json.loads((tmp_path / "answer.json").read_text()) == []

@@ -183,7 +183,7 @@ def test_git_is_started_in_one_place_of_each_program() -> None:
                     found.add(path.relative_to(REPOSITORY).as_posix())
     assert found == {
         "poetry_ml_plugin/host/git.py",
-        "templates/project/src/example_model/_runtime/run.py",
+        "templates/project/src/example_model/_runtime/git.py",
     }
 
 

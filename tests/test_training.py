@@ -50,10 +50,12 @@ def read(root):
     record = current.read()
     artifacts = {name: current.load(name)["value"] for name in sorted(record.artifacts)}
     metrics = json.loads((Path(root) / "reports/metrics.json").read_text())
+    lines = (Path(root) / "reports/runs.jsonl").read_text().splitlines()
     folder = Path(root) / "src/mini/artifacts"
     return {
         "artifacts": artifacts,
         "metrics": [record.run["metrics"]["value"], metrics["value"]],
+        "runs": [json.loads(line)["metrics"]["value"] for line in lines],
         "problems": current.verify(),
         "files": sorted(path.name for path in folder.iterdir()),
         "beside": sorted(path.name for path in folder.parent.glob(".artifacts-*")),
@@ -108,9 +110,10 @@ def drive(package: Path, code: str, cwd: Path) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def whole(read: dict[str, Any], artifacts: dict[str, int], value: int) -> bool:
+def whole(read: dict[str, Any], artifacts: dict[str, int], value: int, runs: list[int]) -> bool:
     """Whether nothing but this set is there, and all that tells of it agrees."""
     return read == {
+        "runs": runs,
         "artifacts": artifacts,
         "metrics": [value, value],
         "problems": [],
@@ -142,9 +145,9 @@ print(json.dumps(outcomes))
     assert outcomes[-1][0] == 100  # the last one was not cut short
     assert len(outcomes) > 20
     for cut, (_, after, later) in enumerate(outcomes, 1):
-        assert whole(after, OLD, 1) or whole(after, NEW, 2), (cut, after)
+        assert whole(after, OLD, 1, [1]) or whole(after, NEW, 2, [1, 2]), (cut, after)
         # The next training clears away what a killed one left.
-        assert whole(later, NEW, 2), (cut, later)
+        assert whole(later, NEW, 2, [*after["runs"], 2]), (cut, later)
         assert later["beside"] == [], cut
     kept = [after["artifacts"] == NEW for _, after, _ in outcomes]
     assert kept == sorted(kept)  # the former model up to some point, the new one from there
@@ -162,7 +165,7 @@ except ValueError:
     print(json.dumps(read("root")))
 """
     after = drive(package, code, tmp_path)
-    assert whole(after, OLD, 1)
+    assert whole(after, OLD, 1, [1])
     assert after["beside"] == []
 
 

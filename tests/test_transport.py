@@ -32,17 +32,17 @@ FUNCTIONS = {
     "server.TcpWSGIServer.handle_close": "(self)",
     "server.TcpWSGIServer.pull_trigger": "(self)",
     "server.TcpWSGIServer.readable": "(self)",
-    "task.ErrorTask.execute": "(self)",
     "task.ThreadedTaskDispatcher.add_task": "(self, task)",
     "task.ThreadedTaskDispatcher.shutdown": "(self, cancel_pending=True, timeout=5)",
-    "task.WSGITask.build_response_header": "(self)",
+    "task.WSGITask.execute": "(self)",
     "task.WSGITask.finish": "(self)",
     "task.WSGITask.get_environment": "(self)",
     "task.WSGITask.service": "(self)",
     "task.WSGITask.set_close_on_finish": "(self) -> None",
-    "task.WSGITask.start": "(self)",
     "task.WSGITask.write": "(self, data)",
+    "utilities.build_http_date": "(when)",
     "wasyncore.close_all": "(map=None, ignore_all=False)",
+    "wasyncore.dispatcher.send": "(self, data, do_close=True)",
     "wasyncore.loop": "(timeout=30.0, use_poll=False, map=None, count=None)",
 }
 
@@ -50,10 +50,11 @@ FUNCTIONS = {
 ATTRIBUTES = {
     "channel": "addr close_when_flushed connected error_task_class outbuf_lock parser_class request "
     "requests sent_continue server socket task_class total_outbufs_len",
-    "parser": "body_bytes_received command completed content_length error expect_continue "
-    "first_line headers headers_finished path version",
+    "parser": "body_bytes_received chunked command connection_close error expect_continue headers "
+    "headers_finished path query request_uri url_scheme version",
     "server": "_map active_channels adj socket task_dispatcher",
-    "task": "channel content_length queue request response_headers status wrote_header",
+    "task": "channel close_on_finish content_bytes_written content_length environ has_body queue request "
+    "response_headers status version wrote_header",
     "utilities": "body code reason",
     "wasyncore": "_fileno",
 }

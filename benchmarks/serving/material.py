@@ -22,7 +22,7 @@ from poetry_ml_plugin.template import render, scaffold
 APPS = Path(__file__).resolve().parent / "apps"
 MODELS = ("forest", "logistic")
 KINDS = ("onnx", "sklearn")
-PYTHON = "3.10"  # what the generated project asks for at least
+PYTHON = "3.11"  # what the generated project asks for at least
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ from poetry_ml_plugin.template import render
 BUILD_SYSTEM = {"requires": ["poetry-core (>=2.1,<3)"], "build-backend": "poetry.core.masonry.api"}
 # What an existing model has no need of: the sample's libraries could contradict its own.
 SAMPLE_DEPENDENCIES = {"numpy", "onnxruntime"}
-SAMPLE_GROUPS = {"train", "boost"}
-SAMPLE_TOOLS = {"ruff"}  # an existing project has tools of its own choice
+SAMPLE_GROUPS = {"train", "boost", "dev"}
+# An existing project has tools of its own choice; `serve --reload` says what it needs when it is used.
+SAMPLE_TOOLS = {"ruff", "watchfiles"}
 
 
 def wish(
@@ -85,7 +86,7 @@ def _requires_python(project: Existing, python: str) -> str:
 
 def doubts(project: Existing, model: str | None) -> Iterator[str]:
     """Say where a project asks for other versions of a library than the template was tested with."""
-    theirs = requirements.main(project.toml)
+    theirs = {**requirements.united(brought(project)), **requirements.main(project.toml)}
     locked = _lock(project)
     for wanted in _wanted(project, model, render.DEFAULT)["main"]:
         said = theirs.get(canonicalize_name(wanted.name))
@@ -157,8 +158,7 @@ def _dependencies(
 ) -> dict[str, list[Dependency]]:
     """List what to add to each group: the template's dependencies, and those of older files."""
     wanted = _wanted(project, model, template)
-    older = [] if project.toml.is_described else _older(project)
-    for dependency in older:
+    for dependency in brought(project):
         group = "dev" if requirements.for_development(dependency) else "main"
         wanted[group] = [dependency, *wanted.get(group, [])]
     present, optional = project.toml.groups, project.toml.optional_groups
@@ -207,8 +207,19 @@ def _place(group: str, optional: frozenset[str]) -> str:
     return f"ml-{group}" if group in optional and group not in _optional() else group
 
 
+def brought(project: Existing) -> list[Dependency]:
+    """List what comes over from setup.py, setup.cfg and requirements.txt, without the project itself."""
+    return [d.loosened() for d in _older(project)] if project.loose else _older(project)
+
+
+def pins(project: Existing) -> list[Dependency]:
+    """List what those files pin to one version."""
+    return [dependency for dependency in _older(project) if dependency.pin]
+
+
 def _older(project: Existing) -> list[Dependency]:
-    """Read what setup.py and requirements.txt list, without the project itself."""
+    if project.toml.is_described:
+        return []
     # What setup.py asks for is meant for others, and looser than the pins of a requirements.txt.
     listed = requirements.parsed(project.setup.get("install_requires"))
     path = project.root / "requirements.txt"

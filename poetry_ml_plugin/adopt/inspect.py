@@ -12,10 +12,10 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from poetry.core.constraints.version import VersionConstraint, parse_constraint
 
-from poetry_ml_plugin.adopt import metadata
+from poetry_ml_plugin.adopt import metadata, other_tools
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import staging
-from poetry_ml_plugin.project import names, pyproject, requirements
+from poetry_ml_plugin.project import names, pyproject, setup_cfg
 from poetry_ml_plugin.project.pyproject import PyProject
 from poetry_ml_plugin.template.render import PYPROJECT
 
@@ -27,8 +27,9 @@ class Existing:
     root: Path
     content: bytes = b""  # of pyproject.toml
     toml: PyProject = field(default_factory=PyProject)  # the same, read
-    setup: Mapping[str, Any] = field(default_factory=dict)  # what setup.py says
+    setup: Mapping[str, Any] = field(default_factory=dict)  # what setup.py and setup.cfg say
     computed: tuple[str, ...] = ()  # what it says too, and only running it would tell
+    loose: bool = False  # whether what is pinned in it is to be brought over as a lower bound
 
     @property
     def name(self) -> str:
@@ -56,7 +57,7 @@ class Existing:
             return parse_constraint(said if isinstance(said, str) else "*")
         except ValueError as error:
             raise MLError(
-                f"{self.root / 'setup.py'}: python_requires is not valid: {error}"
+                f"{metadata.sources(self.root)} of {self.root}: python_requires is not valid: {error}"
             ) from error
 
 
@@ -68,14 +69,24 @@ def find(start: Path) -> Existing:
         content = path.read_bytes() if path.is_file() else b""
         project = Existing(root, content, pyproject.describe(root) if content else PyProject())
         if not project.toml.is_described and root == start and _is_older(root):
-            setup = requirements.read_setup(root / "setup.py")
+            setup = metadata.read(root)
             return replace(project, setup=setup, computed=tuple(metadata.computed(root)))
-        if project.toml.is_described:
+        if project.toml.is_described or other_tools.is_refused(project.toml):
             return project
     raise MLError(
         f"No project found in {start}: no pyproject.toml with [project] or [tool.poetry], no setup.py "
-        "and no requirements.txt. Create one with: poetry ml new NAME"
+        f"or setup.cfg, and no requirements.txt. {_instead(start)}"
     )
+
+
+def loosened(project: Existing) -> Existing:
+    """Have pins brought over as lower bounds. Raises MLError where none are brought over."""
+    if project.toml.is_described:
+        raise MLError(
+            f"{project.root / PYPROJECT} keeps its dependencies as they are. --loosen is for those that "
+            "come over from setup.py, setup.cfg or requirements.txt."
+        )
+    return replace(project, loose=True)
 
 
 def asked(project: Existing) -> Existing:
@@ -101,5 +112,24 @@ def model_of(root: Path) -> str | None:
     return None
 
 
+def is_whisk(root: Path) -> bool:
+    """Tell whether whisk made the project in a folder, and so its service, too."""
+    imports = re.compile(rb"^\s*(?:import|from) whisk\b", re.MULTILINE)
+    app = root / "app" / "main.py"
+    return (root / ".whisk").exists() or (app.is_file() and bool(imports.search(app.read_bytes())))
+
+
 def _is_older(root: Path) -> bool:
-    return any((root / name).exists() for name in ("setup.py", "requirements.txt", ".whisk"))
+    names = ("setup.py", "requirements.txt", ".whisk")
+    return any((root / name).exists() for name in names) or setup_cfg.describes(root / "setup.cfg")
+
+
+def _instead(start: Path) -> str:
+    """Say what leads to a project that can be added to."""
+    if (start / "Pipfile").is_file():
+        return "Run, then run this again: pipenv requirements > requirements.txt"
+    if (start / "environment.yml").is_file():
+        return (
+            "Write what environment.yml needs from PyPI into requirements.txt, then run this again."
+        )
+    return "Create one with: poetry ml new NAME"

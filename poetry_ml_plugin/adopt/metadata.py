@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from poetry_ml_plugin.host import backend
-from poetry_ml_plugin.project import requirements
+from poetry_ml_plugin.project import requirements, setup_cfg
 
 # What pyproject.toml takes over, and what it needs no words for.
 TAKEN = frozenset(
@@ -23,10 +23,13 @@ TAKEN = frozenset(
 )
 NEEDLESS = frozenset(
     [
-        *("packages", "package_dir", "py_modules", "include_package_data", "zip_safe"),
+        *("packages", "package_dir", "py_modules", "include_package_data", "package_data"),
         *("long_description", "long_description_content_type", "setup_requires", "platforms"),
+        *("license_file", "license_files", "zip_safe"),
     ]
 )
+# With these arguments a plugin of setuptools computes the version.
+VERSIONED = frozenset(["use_scm_version", "pbr"])
 _EXTRA = re.compile(r"""\s*(?:and\s+)?extra\s*==\s*["']([^"']+)["'](?:\s+and\s+)?""")
 
 
@@ -54,16 +57,36 @@ def ask(root: Path) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value and value != "UNKNOWN"}
 
 
+def read(root: Path) -> dict[str, Any]:
+    """Read what setup.py and setup.cfg say as it stands. As for setuptools, setup.py wins."""
+    return {
+        **setup_cfg.read(root / "setup.cfg"),
+        **requirements.read_setup(root / "setup.py"),
+    }
+
+
+def sources(root: Path) -> str:
+    """Name the files that say it."""
+    both = [name for name in ("setup.py", "setup.cfg") if (root / name).is_file()]
+    if both == ["setup.py", "setup.cfg"] and not setup_cfg.describes(root / "setup.cfg"):
+        both.pop()
+    return " and ".join(both)
+
+
 def computed(root: Path) -> list[str]:
     """Name the arguments of setup() that pyproject.toml needs and that no literal gives."""
-    named = requirements.arguments(root / "setup.py")
-    known = requirements.read_setup(root / "setup.py")
-    return sorted(name for name in named - known.keys() if name in TAKEN or name == "**")
+    named, known = _named(root), read(root).keys()
+    wanted = {name for name in named - known if name in TAKEN or name == "**"}
+    return sorted(wanted | ({"version"} if named & VERSIONED and "version" not in known else set()))
 
 
 def left(root: Path) -> list[str]:
     """Name the arguments of setup() that pyproject.toml has no place for."""
-    return sorted(requirements.arguments(root / "setup.py") - TAKEN - NEEDLESS - {"**"})
+    return sorted(_named(root) - TAKEN - NEEDLESS - VERSIONED - {"**"})
+
+
+def _named(root: Path) -> set[str]:
+    return requirements.arguments(root / "setup.py") | setup_cfg.keys(root / "setup.cfg")
 
 
 def described(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +98,8 @@ def described(said: Mapping[str, Any]) -> dict[str, Any]:
         table["license"] = {"text": licence.splitlines()[0]}
     keywords = said.get("keywords")
     if isinstance(keywords, str):
-        keywords = [word.strip() for word in re.split(r"[,\s]+", keywords) if word.strip()]
+        parts = keywords.split("," if "," in keywords else None)
+        keywords = [word.strip() for word in parts if word.strip()]
     for key, value in (("keywords", keywords), ("classifiers", said.get("classifiers"))):
         if texts := _texts(value):
             table[key] = texts

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from poetry.core.constraints.version import parse_constraint
+from poetry.factory import Factory
 
-from poetry_ml_plugin.adopt import declare, inspect, metadata, modules, record
+from poetry_ml_plugin.adopt import declare, inspect, metadata, modules, other_tools, record
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import git, platforms, staging
+from poetry_ml_plugin.host import git, index, platforms, staging
 from poetry_ml_plugin.project import edit, names, pyproject
 from poetry_ml_plugin.project.names import Names
 from poetry_ml_plugin.project.pyproject import Project
@@ -41,6 +42,7 @@ class Plan:
     model: str | None  # the package whose model it is, unless the sample's
     kept: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    pins: tuple[tuple[str, str], ...] = ()  # names and versions of what came over as it was pinned
 
     @property
     def is_empty(self) -> bool:
@@ -89,6 +91,7 @@ def plan(
     wish = declare.wish(project, own, python, model, word)
     wish["tool"][pyproject.TOOL]["keep"] = _left_out(rendered, added)
     after = edit.extend(project.content, wish)
+    _check_valid(project.root / PYPROJECT, after)
     kept = tuple(str(name) for name in files if name not in added)
     return Plan(
         project.root,
@@ -99,6 +102,7 @@ def plan(
         model,
         kept,
         tuple(_notes(project, own, model, added)),
+        tuple((d.name, d.pin) for d in declare.brought(project) if d.pin and not d.url),
     )
 
 
@@ -150,6 +154,26 @@ def take_back(todo: Plan, lock: bytes | None) -> None:
                 platforms.write_whole(todo.root / name, content)
 
 
+def doubtful(todo: Plan) -> Iterator[str]:
+    """Ask the project's package index which pins nothing can be installed of. It may not answer."""
+    toml = pyproject.parse(todo.after)
+    minors = [
+        minor
+        for minor in range(_minor(pyproject.LOWEST), _minor(pyproject.NEWEST) + 1)
+        if toml.pythons.allows_any(parse_constraint(f"~3.{minor}"))
+    ]
+    if todo.pins and (found := index.without_wheels(todo.root, todo.after, todo.pins, minors)):
+        yield (
+            f"No Python from 3.{minors[0]} to 3.{minors[-1]} has a wheel of: "
+            + ", ".join(f"{name} {version}" for name, version in found)
+        )
+        yield "To ask for the pinned versions or later ones, run: poetry ml init --loosen"
+
+
+def _minor(version: str) -> int:
+    return int(version.partition(".")[2])
+
+
 def diff(todo: Plan) -> Iterator[str]:
     """Yield the plan as a patch for `git apply`, without the binary base of later updates."""
     for name, file in sorted(todo.files.items()):
@@ -163,25 +187,11 @@ def diff(todo: Plan) -> Iterator[str]:
 
 
 def _check(project: Existing) -> None:
-    toml = project.toml
-    if toml.is_package and toml.is_described and not toml.backend.startswith("poetry"):
-        raise MLError(
-            f"{project.root / PYPROJECT} uses the build backend {toml.backend}, which does not read [tool.poetry]. "
-            'Use poetry-core, or set "package-mode = false" in [tool.poetry].'
-        )
-    if (
-        not toml.is_described
-        and "build-system" in toml.data
-        and not toml.backend.startswith("poetry")
-    ):
-        raise MLError(
-            f"{project.root / PYPROJECT} has the build backend {toml.backend} and no [project]. "
-            "Remove [build-system], so that poetry-core builds the project, then run this again."
-        )
+    other_tools.refuse(project.root, project.toml)
     if not project.pythons_of_setup.allows_any(parse_constraint(f">={pyproject.LOWEST}")):
         raise MLError(
-            f"{project.root / 'setup.py'} allows only Pythons older than {pyproject.LOWEST}, which the "
-            "service needs. Widen python_requires, then run this again."
+            f"{metadata.sources(project.root)} of {project.root} allows only Pythons older than "
+            f"{pyproject.LOWEST}, which the service needs. Widen python_requires, then run this again."
         )
     if project.toml.is_described and not project.pythons.allows_any(
         parse_constraint(f">={pyproject.LOWEST}")
@@ -189,6 +199,15 @@ def _check(project: Existing) -> None:
         raise MLError(
             f"{project.root / PYPROJECT} allows only Pythons older than {pyproject.LOWEST}, which the service needs. "
             "Widen requires-python, then run this again."
+        )
+
+
+def _check_valid(path: Path, after: bytes) -> None:
+    """Raise MLError for what Poetry would refuse, which was there before."""
+    errors = Factory.validate(dict(pyproject.parse(after).data))["errors"]
+    if errors:
+        raise MLError(
+            f"{path} is not valid for Poetry: {' '.join(errors)} Correct that, then run this again."
         )
 
 
@@ -249,8 +268,9 @@ def _files(
     if model:
         content = record.manifest(project.root, model)
         yield PurePosixPath("src", own.package, "artifacts", "manifest.json"), File(content)
-        template = Template(render.read(render.template_dir("adopted")), render.TEMPLATE)
-        yield from render.rename(template, own, {"existing_model": model}).items()
+        for kind in ("adopted", "whisk") if inspect.is_whisk(project.root) else ("adopted",):
+            template = Template(render.read(render.template_dir(kind)), render.TEMPLATE)
+            yield from render.rename(template, own, {"existing_model": model}).items()
 
 
 def _notes(
@@ -258,31 +278,34 @@ def _notes(
 ) -> Iterator[str]:
     if model:
         yield f"{model} already has a model, which is served unchanged."
+        if inspect.is_whisk(project.root):
+            yield "POST /predict answers with the predictions alone, as whisk's service did."
         yield _recorded(record.find(project.root, model), model)
     if hidden := git.ignored(project.root, map(str, added)):
         yield f"git ignores {', '.join(hidden)}: to commit any of them, use git add --force."
+    if project.loose and (pins := declare.pins(project)):
+        changes = ", ".join(f"{d.name} {d.versions} to {d.loosened().versions}" for d in pins)
+        yield f"Loosened: {changes}."
     yield from declare.doubts(project, model)
     if not project.toml.is_package:
         yield f"package-mode is off: run the package with PYTHONPATH=src python -m {own.package}"
-    if not project.toml.is_described and (project.root / "setup.py").exists():
+    if not project.toml.is_described and metadata.sources(project.root):
         yield from _of_setup(project)
-    if "uv" in pyproject.table(project.toml.data, "tool") or (project.root / "uv.lock").exists():
-        yield "[tool.uv] and uv.lock are not used: Poetry writes a poetry.lock of its own."
+    yield from other_tools.notes(project.root, project.toml)
 
 
 def _of_setup(project: Existing) -> Iterator[str]:
     computed, left = project.computed, metadata.left(project.root)
+    files = metadata.sources(project.root)
     if computed:
         yield (
-            f"Not read from setup.py, which computes it: {', '.join(computed)}. "
+            f"Not read from {files}, where it is computed: {', '.join(computed)}. "
             "Write it into pyproject.toml yourself."
         )
     if left:
-        yield f"setup.py also has {', '.join(left)}, for which pyproject.toml has no place."
-    if computed or left:
-        yield "Delete setup.py once you have moved that: Poetry does not read it."
-    else:
-        yield "setup.py is no longer used: what it says is in pyproject.toml. Delete it when you agree."
+        yield f"pyproject.toml has no place for these arguments of {files}: {', '.join(left)}."
+    when = "once you have moved that" if computed or left else "when you agree"
+    yield f"Poetry does not read {files}: delete the project's description there {when}."
 
 
 def _recorded(entries: record.Entries, model: str) -> str:

@@ -97,7 +97,7 @@ def _fault(
         return f"{name} {verb}", AGAIN if recorded else 'Run "poetry ml init" to record it.'
     if (root / name).is_file():
         return f"{name} is a Git LFS pointer, not the file itself", 'Run "git lfs pull".'
-    return f"{name} is missing", 'Run "dvc pull".' if _in_dvc(root, name) else AGAIN
+    return f"{name} is missing", 'Run "poetry ml data pull".' if _in_dvc(root, name) else AGAIN
 
 
 def _recorded(project: Project) -> Entries | None:

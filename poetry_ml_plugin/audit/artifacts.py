@@ -22,7 +22,7 @@ TRAIN = 'Run "poetry ml train", or restore the trained files.'
 # What git-LFS and DVC leave in the place of a file that they keep elsewhere.
 POINTERS = {
     b"version https://git-lfs.github.com/spec/": ("a git-LFS pointer", "git lfs pull"),
-    b"outs:\n": ("a DVC pointer", "dvc pull"),
+    b"outs:\n": ("a DVC pointer", "poetry ml data pull"),
 }
 
 # Formats that mean something else, or nothing, to another version of the library that wrote them.
@@ -228,7 +228,7 @@ def _folder(where: str) -> Problem:
 
 def _fetch(path: Path) -> str:
     beside = path.with_name(f"{path.name}.dvc"), path.parent.with_name("artifacts.dvc")
-    return 'Run "dvc pull".' if any(is_file(file) for file in beside) else TRAIN
+    return 'Run "poetry ml data pull".' if any(is_file(file) for file in beside) else TRAIN
 
 
 def _pointer(where: str, head: bytes) -> Problem | None:

@@ -11,15 +11,16 @@ from functools import partial
 from packaging.version import InvalidVersion, Version
 from poetry.core.constraints.version import parse_constraint
 
-from poetry_ml_plugin.audit import artifacts, code, dependencies, leaks
+from poetry_ml_plugin.audit import artifacts, code, dependencies, leaks, signature
 from poetry_ml_plugin.audit.facts import Finder, ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, poetry
-from poetry_ml_plugin.project import lock, names, pyproject
+from poetry_ml_plugin.project import lock, names, notebooks, pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
 LARGE = 50_000_000  # bytes, from where hosts of git repositories begin to complain
+CARD = "MODEL_CARD.md"
 NEEDED = ("__init__.py", "__main__.py", "models/model.py")  # of a package that has the verbs
 
 
@@ -192,6 +193,18 @@ def versions(facts: ProjectFacts) -> Iterable[Problem]:
     return artifacts.versions(facts.project, facts.lock) if facts.lock else []
 
 
+def card(facts: ProjectFacts) -> Iterable[Problem]:
+    """Find the parts of the model card that only people can write, and nobody has."""
+    heading, empty = "the beginning", []
+    for line in (facts.text(CARD) or "").splitlines():
+        heading = line.removeprefix("## ") if line.startswith("## ") else heading
+        if line.startswith("Say here "):
+            empty.append(heading)
+    if empty:
+        what = f"{CARD} says nothing yet under {', '.join(empty)}"
+        yield Problem(what, 'Replace the sentences that begin with "Say here".', severity="warning")
+
+
 def python(facts: ProjectFacts) -> Iterable[Problem]:
     """Hold .python-version, where there is one, against the versions that the project allows."""
     chosen = pyproject.pinned_python(facts.text(".python-version") or "")
@@ -216,6 +229,22 @@ def python(facts: ProjectFacts) -> Iterable[Problem]:
         )
 
 
+def outputs(facts: ProjectFacts) -> Iterable[Problem]:
+    """Hold this clone against .gitattributes: the filter that it names is nobody's but the clone's."""
+    if (
+        not (notebooks.is_wanted(facts.root) and git.available())
+        or git.outer_repository(facts.root) is None
+    ):
+        return
+    if not notebooks.is_set(facts.root):
+        yield Problem(
+            "this clone would commit the outputs of notebooks, since its git has no filter for them",
+            'Run "poetry install", then "poetry ml check --fix".',
+            partial(notebooks.strip_outputs, facts.root),
+            "warning",
+        )
+
+
 CHECKS = [
     Check("layout", "required files exist", layout),
     Check("name", "names are valid", name),
@@ -224,10 +253,13 @@ CHECKS = [
     Check("artifacts", "artifacts match their manifest", artifacts_are_whole),
     Check("versions", "library versions of the artifacts are locked", versions),
     Check("dependencies", "runtime dependencies include what serving needs", dependencies.runtime),
+    Check("signature", "the model can be given the rows of a request", signature.of_project),
     Check("trained-code", "the code is as it was when the model was trained", code.stale),
     Check("rows", "rows are predicted independently", rows, advice=True),
     Check("credentials", "no credentials committed", credentials),
+    Check("notebooks", "outputs of notebooks stay out of git", outputs, advice=True),
     Check("sizes", "no file above 50 MB in git", sizes),
+    Check("model-card", "the model card is filled in", card),
     Check("template", "template is up to date", template),
     Check("python", "Python versions agree", python),
 ]

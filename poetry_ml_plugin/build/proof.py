@@ -70,6 +70,14 @@ for name in asked["modules"]:
             "line": own[-1].lineno if own else 0,
         })
         break
+if not failed and asked["signature"]:
+    # The class is asked, and no model is made.
+    from importlib import import_module
+    model = import_module(f"{package}.models.model").Model
+    try:
+        import_module(f"{package}._runtime.signature").Schema.of(object.__new__(model))
+    except BaseException as error:
+        failed.append({"module": f"{package}.models.model", "signature": str(error)})
 pathlib.Path(asked["answer"]).write_text(json.dumps(failed), encoding="utf-8")
 os._exit(0)  # what a module has put off to the end is not waited for
 '''
@@ -119,6 +127,7 @@ def _import(
         "folder": str(folder),
         "answer": str(answer),
         "runtime": sorted(p.name for p in locked.packages if p.runtime and not p.optional),
+        "signature": _is_in(folder / project.package, "_runtime.signature"),
         "modules": [name for name in SERVED if _is_in(folder / project.package, name)],
     }
     try:
@@ -150,6 +159,11 @@ def _is_in(package: Path, name: str) -> bool:
 
 
 def _problem(wheel: Path, failure: dict[str, object]) -> Problem:
+    if said := failure.get("signature"):
+        return Problem(
+            f"{wheel.name}: {failure['module']}.Model cannot be served: {str(said).rstrip('.')}",
+            "Fix that, then build again.",
+        )
     place = f" ({failure['file']}, line {failure['line']})" if failure["file"] else ""
     if failure["distribution"]:
         return Problem(

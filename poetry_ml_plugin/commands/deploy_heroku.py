@@ -66,7 +66,9 @@ The app's name is saved in pyproject.toml.
     <c1>{CLI} my-app --env LOG_LEVEL=info --env API_TOKEN</c1>
 
 Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the service did not start;
-5 predictions differ from the local model; 130 interrupted. Whatever served before serves on.
+5 predictions differ from the local model; 6 what was released could not be checked, because the network was
+lost or somebody released other code meanwhile; 130 and 143 interrupted. Except with 6, whatever served before
+serves on.
 """
 
     def work(self) -> int:
@@ -89,9 +91,11 @@ Exit codes: 1 nothing was changed, or Heroku refused; 3 the build failed; 4 the 
                 ready.packed,
                 ready.description,
                 ready.smoke_test.prediction,
+                ready.smoke_test.rows,
                 _service_key(project.package.upper(), options.env),
             )
-            url = Deployment(self.api(), steps, options, source).run(self._remember(project, steps))
+            deployment = Deployment(self.api(), steps, options, source, self.unproved)
+            url = deployment.run(self._remember(project, steps))
         self.line("")
         self.line(f"  <c1>{escape(url)}</c1>")
         return 0

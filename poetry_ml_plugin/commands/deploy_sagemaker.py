@@ -24,7 +24,7 @@ class SageMaker(Container):
         registry = "ACCOUNT.dkr.ecr.REGION.amazonaws.com"
         image = read.image if "/" in read.image else f"{registry}/{read.image}"
         return self._next(
-            f"poetry ml deploy docker --image {image} --push",
+            f"poetry ml deploy docker --image {image} --platform linux/amd64 --push",
             f"aws cloudformation deploy --template-file {platforms.SAGEMAKER} --stack-name {read.name} "
             "--capabilities CAPABILITY_IAM --parameter-overrides Image=THE_IMAGE_JUST_PUSHED",
         )

@@ -8,10 +8,12 @@ from collections import Counter
 
 from cleo.helpers import option
 
-from poetry_ml_plugin.adopt import inspect, plan
+from poetry_ml_plugin.adopt import inspect, metadata, plan
 from poetry_ml_plugin.adopt.inspect import Existing
 from poetry_ml_plugin.adopt.plan import Plan
-from poetry_ml_plugin.commands.base import own_data
+from poetry_ml_plugin.audit import signature
+from poetry_ml_plugin.audit.problems import listing
+from poetry_ml_plugin.commands.base import own_data, own_venv
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.commands.base.steps import Steps
 from poetry_ml_plugin.errors import MLError
@@ -29,7 +31,9 @@ class Init(MLCommand):
     options = [  # noqa: RUF012
         option("package", None, "The name of the package to add.", flag=False),
         *own_data.options(),
+        *own_venv.options(),
         option("yes", "y", "Do not ask, and run a setup.py that computes what it says."),
+        option("loosen", None, "Bring pinned versions over as lower bounds, and list them."),
         option("dry-run", None, "Print the plan as a diff, and change nothing."),
         option("no-install", None, "Do not lock, install or train."),
         option("no-train", None, "Do not train the sample model."),
@@ -51,7 +55,8 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
             return ended.exit_code
 
     def _add(self) -> int:
-        project = self._complete(inspect.find(self.folder))
+        found = inspect.find(self.folder)
+        project = self._complete(inspect.loosened(found) if self.option("loosen") else found)
         data = own_data.given(self)
         todo = plan.plan(project, venv.preferred_python(), self.option("package"), data)
         if todo.is_empty:
@@ -59,21 +64,37 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
                 f"{escape(str(todo.root))} is already a machine-learning project: nothing to add."
             )
             return 0
+        if todo.model:
+            self._refuse_unservable(todo)
         if self.option("dry-run"):
             for line in plan.diff(todo):
                 self.write(escape(line))
             return 0
         self._show(todo)
-        if not self._agreed():
-            self.line("Nothing was changed.")
-            return 1
-        if data:
-            return self._learn(todo, data)
         if todo.renews:
-            plan.apply(todo)
-            self.line(f"Recorded the artifacts of {escape(str(todo.model))} in the manifest.")
-            return 0
-        return self._apply(todo)
+            return self._renew(todo) if self._agreed() else self._left()
+        environment, self._away = own_venv.chosen(self, todo.root)
+        if not self._agreed():
+            return self._left()
+        with environment:
+            return self._learn(todo, data) if data else self._apply(todo)
+
+    def _left(self) -> int:
+        self.line("Nothing was changed.")
+        return 1
+
+    def _renew(self, todo: Plan) -> int:
+        plan.apply(todo)
+        self.line(f"Recorded the artifacts of {escape(str(todo.model))} in the manifest.")
+        return 0
+
+    def _refuse_unservable(self, todo: Plan) -> None:
+        """Raise MLError where the source of the model's `predict` says that it cannot be served."""
+        places = (todo.root / "src" / str(todo.model), todo.root / str(todo.model))
+        path = next(place / signature.MODEL for place in places if place.is_dir())
+        where = path.relative_to(todo.root).as_posix()
+        if problems := list(signature.problems(path, where)):
+            raise MLError(f"The model cannot be served. Nothing was changed.\n{listing(problems)}")
 
     def _complete(self, project: Existing) -> Existing:
         """Ask the build back end for what setup.py computes, if the user agrees to run that."""
@@ -83,7 +104,8 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
             if self.io.input.has_parameter_option(["--no-interaction", "-n"]):
                 return project
             names = ", ".join(project.computed)
-            self.write(f"setup.py computes {escape(names)}. Run it to read that? (yes/no) [no] ")
+            files = metadata.sources(project.root)
+            self.write(f"{files} computes {escape(names)}. Run it to read that? (yes/no) [no] ")
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):
                 return project
         try:
@@ -122,7 +144,7 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
         self.line("")
         if todo.kept:
             self.line(f"Kept unchanged: {escape(', '.join(todo.kept))}")
-        for note in todo.notes:
+        for note in (*todo.notes, *plan.doubtful(todo)):
             self.line(escape(note))
 
     def _apply(self, todo: Plan) -> int:
@@ -181,5 +203,5 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
     def _say(self, title: str, todo: Plan, commands: list[str]) -> None:
         self.line("")
         self.line(title)
-        for command in [*self.way_to(todo.root), *commands]:
+        for command in [*self._away, *self.way_to(todo.root), *commands]:
             self.line(f"  <c1>{escape(command)}</c1>")

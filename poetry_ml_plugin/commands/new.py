@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from cleo.helpers import argument, option
 
-from poetry_ml_plugin.commands.base import own_data
+from poetry_ml_plugin.commands.base import own_data, own_venv
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.commands.base.steps import Steps
 from poetry_ml_plugin.commands.base.trust import agree
@@ -34,6 +34,7 @@ class New(MLCommand):
         option("description", None, "Description of the project, in one sentence.", flag=False),
         option("template", None, f"{', '.join(find.SHIPPED)}, a folder or URL[@REF].", flag=False),
         *own_data.options(),
+        *own_venv.options(),
         option("trust", None, "Run a foreign template's code without asking."),
         option("into", None, "Add missing files to a folder that is not empty."),
         option("no-install", None, "Do not lock, install or train."),
@@ -86,7 +87,8 @@ What was resolved for an equal project in the last day is not resolved again, un
             return f"{len(files)} files"
 
         steps, project = Steps(self.io), Project(target, own.package)
-        with from_data.whole(project) if data else contextlib.nullcontext():
+        environment, self._away = own_venv.chosen(self, target)
+        with environment, from_data.whole(project) if data else contextlib.nullcontext():
             # A signal may come the moment after all was put in its place.
             done = steps.run([Step("Write the project", write)])
             if done or (steps.interrupted and (target / "pyproject.toml").exists()):
@@ -119,7 +121,7 @@ What was resolved for an equal project in the last day is not resolved again, un
             return steps.exit_code
         for line in data.said:
             self.line(escape(f"  {line}".rstrip()))
-        go = self.way_to(project.root)
+        go = [*self._away, *self.way_to(project.root)]
         if not install:
             self._say("To go on:", [*go, data.command])
             return 0
@@ -139,7 +141,7 @@ What was resolved for an equal project in the last day is not resolved again, un
                 steps.run(first_run.environment_steps(environment, train))
         if own_repository:
             steps.run([commit])
-        go = self.way_to(project.root)
+        go = [*self._away, *self.way_to(project.root)]
         if steps.failed:
             self._say("Fix that, then continue with:", [*go, *steps.resume])
             return steps.exit_code

@@ -9,3 +9,7 @@ class Serve(Verb):
     name = "ml serve"
     description = "Serves the model over HTTP."
     help = verb_help("serve")
+
+    def uses(self, words: list[str]) -> list[str]:
+        """List gRPC's libraries where a port is given for it."""
+        return ["grpc"] if any(word.partition("=")[0] == "--grpc-port" for word in words) else []

@@ -32,6 +32,12 @@ TARGETS = {
         commands={"": "poetry_ml_plugin.commands.deploy_docker:Docker"},
         checks="poetry_ml_plugin.deploy.container.readiness:IMAGE",
     ),
+    "compose": Target(
+        summary="writes a compose.yaml: the service with Prometheus and a dashboard in Grafana",
+        needs="Docker with Compose, or podman-compose",
+        commands={"": "poetry_ml_plugin.commands.deploy_compose:Compose"},
+        checks="poetry_ml_plugin.deploy.container.readiness:IMAGE",
+    ),
     "kubernetes": Target(
         summary="writes manifests (KServe's and Knative's too), and applies them if asked to",
         needs="an image that the cluster can pull; kubectl to apply",
@@ -44,6 +50,12 @@ TARGETS = {
         commands={"": "poetry_ml_plugin.commands.deploy_sagemaker:SageMaker"},
         checks="poetry_ml_plugin.deploy.container.readiness:IMAGE",
     ),
+    "lambda": Target(
+        summary="writes an image and a template for an AWS Lambda function with a URL",
+        needs="docker, a repository in ECR, and the aws CLI",
+        commands={"": "poetry_ml_plugin.commands.deploy_lambda:Lambda"},
+        checks="poetry_ml_plugin.deploy.container.readiness:IMAGE",
+    ),
     "render": Target(
         summary="writes a blueprint for Render",
         needs="a repository that Render can read, artifacts included",
@@ -54,6 +66,12 @@ TARGETS = {
         summary="writes a fly.toml for Fly.io",
         needs="the fly CLI",
         commands={"": "poetry_ml_plugin.commands.deploy_fly:Fly"},
+        checks="poetry_ml_plugin.deploy.container.readiness:IMAGE",
+    ),
+    "huggingface": Target(
+        summary="writes the files of a Docker Space on Hugging Face, to upload",
+        needs="the hf CLI, logged in",
+        commands={"": "poetry_ml_plugin.commands.deploy_huggingface:HuggingFace"},
         checks="poetry_ml_plugin.deploy.container.readiness:IMAGE",
     ),
 }

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,6 +122,18 @@ def uncommitted(folder: Path) -> list[str]:
     """List the tracked files of the whole repository that differ from its last commit."""
     said = ask(folder, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=no")
     return [entry[3:] for entry in said.split("\0") if entry]
+
+
+def merged(mine: str, base: str, theirs: str) -> str | None:
+    """Merge two changes of a text; None where they collide, or there is no git to do it."""
+    if not available():
+        return None
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, text in (("mine", mine), ("base", base), ("theirs", theirs)):
+            (folder / file).write_bytes(text.encode())
+        done = _run(folder, "merge-file", "--stdout", "mine", "base", "theirs")
+    return done.stdout if done.returncode == 0 else None
 
 
 def ask(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from poetry_ml_plugin.errors import MLError
@@ -32,6 +33,16 @@ def install(root: Path, group: str | None = None) -> None:
     _run(root, "installed", "install", *(["--with", group] if group else []))
 
 
+def install_into(environment: Path, root: Path, groups: Sequence[str]) -> None:
+    """Install what a project's lock file has into a virtualenv of any place, but not the project.
+
+    Raises MLError where that fails.
+    """
+    chosen = ["--with", ",".join(groups)] if groups else []
+    env = {**os.environ, "VIRTUAL_ENV": str(environment)}
+    _run(root, "installed", "install", "--no-root", *chosen, env=env)
+
+
 def add(root: Path, group: str, requirements: Sequence[str]) -> None:
     """Add dependencies to a group, lock and install them. Raises MLError where that fails."""
     _run(root, "changed", "add", "--group", group, *requirements)
@@ -43,8 +54,8 @@ def lock(root: Path) -> None:
     _run(root, "locked", "lock")
 
 
-def _run(root: Path, done: str, *words: str) -> None:
-    ended = subprocess.run(command(root, *words), cwd=CWD, stdout=sys.stderr, check=False)
+def _run(root: Path, done: str, *words: str, env: Mapping[str, str] | None = None) -> None:
+    ended = subprocess.run(command(root, *words), cwd=CWD, stdout=sys.stderr, env=env, check=False)
     if ended.returncode != 0:
         again = " ".join(platforms.quoted(word) for word in ("poetry", *words))
         raise MLError(f"{root} could not be {done}. Fix that, then run: {again}")

@@ -1,35 +1,50 @@
-"""Processes, and what they say while they run."""
+"""Processes whose output is passed on line by line."""
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from poetry_ml_plugin.errors import MLError
 
 Tell = Callable[[str], None]
-SHOWN = 12  # lines of what a failed process said last
+LAST = 12  # lines of a failure that are shown
 
 
-def start(command: list[str], cwd: Path, orders: bool = False) -> subprocess.Popen[str]:
-    """Start a process whose errors go where its output goes, with or without a way to give it orders."""
+def start(
+    command: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    takes_orders: bool = False,
+) -> subprocess.Popen[str]:
+    """Start a process whose errors go where its output goes, with an input or without."""
     return subprocess.Popen(
         command,
         cwd=cwd,
-        stdin=subprocess.PIPE if orders else subprocess.DEVNULL,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.PIPE if takes_orders else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        encoding="utf-8" if orders else None,
+        encoding="utf-8" if takes_orders else None,
         errors="replace",
     )
 
 
-def run(command: list[str], cwd: Path, tell: Tell) -> list[str]:
-    """Run a command, passing on each line that it prints. Raises MLError with its last lines if it fails."""
+def follow(
+    command: Sequence[str],
+    cwd: Path,
+    tell: Tell,
+    env: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Run a command, passing on each line that it prints, and return the lines.
+
+    Raises MLError with the last of them if it fails.
+    """
     lines = []
-    with start(command, cwd) as process:
+    with start(command, cwd, env) as process:
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -44,6 +59,6 @@ def run(command: list[str], cwd: Path, tell: Tell) -> list[str]:
     return lines
 
 
-def failure(lines: list[str], otherwise: str) -> MLError:
+def failure(lines: Sequence[str], otherwise: str) -> MLError:
     """The error that a process has failed, in its own last words."""
-    return MLError("\n".join(lines[-SHOWN:]) or otherwise)
+    return MLError("\n".join(lines[-LAST:]) or otherwise)

@@ -20,7 +20,7 @@ class Session:
     def __init__(self, root: Path, *options: str) -> None:
         self._words = poetry.on(root, *options)
         command = [sys.executable, "-m", console.__name__]
-        self._process = processes.start(command, poetry.CWD, orders=True)
+        self._process = processes.start(command, poetry.CWD, takes_orders=True)
 
     def run(self, tell: Tell, *words: str) -> None:
         """Run a command, passing on what it prints. Raises MLError with its last lines if it fails."""

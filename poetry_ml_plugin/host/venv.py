@@ -118,6 +118,35 @@ def leave_own(folder: Path | None = None) -> None:
         del os.environ["VIRTUAL_ENV"]
 
 
+def foreign(root: Path) -> Path | None:
+    """Find the active environment that Poetry would install a project into and that is not its own.
+
+    Where Poetry is to make none, the active one is what the user wants.
+    """
+    prefix = os.environ.get("VIRTUAL_ENV", os.environ.get("CONDA_PREFIX"))
+    if not prefix or os.environ.get("CONDA_DEFAULT_ENV") == "base" or not _is_to_create(root):
+        return None
+    active = Path(prefix).resolve()
+    # Poetry may have been told to use another, and what is below the project was made for it.
+    used = folder_of(root) or active
+    if used.resolve() != active or active.is_relative_to(root.resolve()):
+        return None
+    with without_active():
+        own = folder_of(root)
+    return None if own and own.resolve() == active else active
+
+
+@contextmanager
+def without_active() -> Iterator[None]:
+    """Have Poetry, in this process and those that it starts, take no environment for active."""
+    variables = ("VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV")
+    kept = {name: os.environ.pop(name) for name in variables if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
 def _is_to_create(folder: Path | None) -> bool:
     """Tell whether Poetry makes virtualenvs for the project that a folder is in, or for none."""
     # Poetry's own reader of a project's poetry.toml would have it count for every project to come.

@@ -22,7 +22,32 @@ class Libraries:
 
 
 LIBRARIES = {
+    "grpc": Libraries(
+        "gRPC beside HTTP: serve --grpc-port",
+        "main",
+        (
+            "grpcio>=1.80,<2",
+            "grpcio-health-checking>=1.80,<2",
+            "grpcio-reflection>=1.80,<2",
+            "open-inference-grpc>=2,<3",
+        ),
+    ),
+    "report": Libraries(
+        "the page of poetry ml evaluate, and the model card",
+        "report",
+        ("skore>=0.28,<0.29", "huggingface-hub>=1,<3"),
+    ),
+    "tracking": Libraries("runs in MLflow", "tracking", ("mlflow-skinny>=3.1,<4",)),
     "parquet": Libraries("Parquet and Arrow tables", "main", ("pyarrow>=20,<27",)),
+    "ray": Libraries("Batch scoring on Ray", "ray", ("ray>=2.50,<3",)),
+    "dask": Libraries("Batch scoring on Dask", "dask", ("dask[distributed]>=2025.1",)),
+    "notebook": Libraries(
+        "Notebooks run with papermill", "notebook", ("ipykernel>=6.29,<8", "papermill>=2.6,<3")
+    ),
+    "lab": Libraries("JupyterLab", "notebook", ("ipykernel>=6.29,<8", "jupyterlab>=4.3,<5")),
+    "data": Libraries("Data versions with DVC", "data", ("dvc>=3.60,<4",)),
+    "data-s3": Libraries("DVC's remotes on S3", "data", ("dvc>=3.60,<4", "dvc-s3>=3.2,<4")),
+    "data-ssh": Libraries("DVC's remotes over SSH", "data", ("dvc>=3.60,<4", "dvc-ssh>=4.1,<5")),
 }
 
 

@@ -48,6 +48,16 @@ class Dependency:
         """Limit the dependency to where `marker` holds."""
         return replace(self, marker=f"({self.marker}) and {marker}" if self.marker else marker)
 
+    @property
+    def pin(self) -> str:
+        """The one version that is asked for; empty where there are several."""
+        found = re.fullmatch(r"={2,3}\s*([^\s,*]+)", self.versions)
+        return found[1] if found else ""
+
+    def loosened(self) -> Dependency:
+        """Ask for the version of a pin or any later one."""
+        return replace(self, versions=f">={self.pin}") if self.pin else self
+
     def pep508(self) -> str:
         """As [project] and [dependency-groups] have it."""
         text = self.name + (f"[{','.join(self.extras)}]" if self.extras else "")

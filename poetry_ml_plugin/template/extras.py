@@ -16,13 +16,18 @@ from poetry_ml_plugin.template.render import File, Template
 
 EXTRAS = {
     "ci": "a GitHub Actions workflow",
+    "deploy-ci": "a workflow that tests and deploys to Heroku, one deploy at a time",
     "pre-commit": "hooks that check each commit",
     "devcontainer": "a container to develop in",
 }
 # Lines of a workflow, and hooks, that need a tool which an existing project may not have.
 NEEDS = {"poetry run ruff": "ruff", "poetry run pytest": "pytest"}
 FORMAT = "ruff format"
-AT_THE_ROOT = ("ci", "pre-commit")  # of the repository, where alone they are looked for
+AT_THE_ROOT = (
+    "ci",
+    "deploy-ci",
+    "pre-commit",
+)  # of the repository, where alone they are looked for
 
 
 def plan(project: Project, word: str) -> dict[Path, File]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import git, processes, venv
+from poetry_ml_plugin.host import git, venv
 from poetry_ml_plugin.host.processes import Tell as Tell
+from poetry_ml_plugin.host.processes import follow
+from poetry_ml_plugin.project import notebooks
 from poetry_ml_plugin.project.pyproject import Project
 from poetry_ml_plugin.template.environment import Environment
 
@@ -113,18 +116,22 @@ def first_commit(project: Project, files: Collection[str] = ()) -> str:
             "git config --global user.email ADDRESS; then commit with: "
             f'git add --all && {force}git commit -m "{MESSAGE}"'
         )
+    with suppress(
+        MLError
+    ):  # of a project that is not installed, or has no use for it: `check` tells
+        notebooks.strip_outputs(project.root)
     git.commit_all(project.root, MESSAGE, ours)
     return ""
 
 
 def _train(project: Project, tell: Tell) -> str:
-    processes.run(_verb(project, "train"), project.root, tell)
+    follow(_verb(project, "train"), project.root, tell)
     metrics = json.loads((project.artifacts_dir / "manifest.json").read_bytes())["run"]["metrics"]
     return ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if isinstance(v, float))
 
 
 def _predict(project: Project, tell: Tell) -> str:
-    said = processes.run(_verb(project, "predict", "--example"), project.root, tell)
+    said = follow(_verb(project, "predict", "--example"), project.root, tell)
     answers = said[said.index("[") :]  # a library may have had something to say before
     return json.dumps(json.loads("\n".join(answers))[0])
 
@@ -132,14 +139,12 @@ def _predict(project: Project, tell: Tell) -> str:
 def run_tests(project: Project, tell: Tell) -> str:
     """Run the project's own tests, and return pytest's last line."""
     python = _verb(project)[0]
-    return processes.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project.root, tell
-    )[-1]
+    return follow([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project.root, tell)[-1]
 
 
 def run_verb(project: Project, tell: Tell, *words: str) -> list[str]:
     """Run a verb of the project, and return the lines that it prints."""
-    return processes.run(_verb(project, *words), project.root, tell)
+    return follow(_verb(project, *words), project.root, tell)
 
 
 def _verb(project: Project, *words: str) -> list[str]:

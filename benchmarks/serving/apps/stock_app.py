@@ -9,9 +9,9 @@ import sys
 
 import waitress
 from bench import package
+from bench._runtime.board import Board
 from bench._runtime.service import ServeConfig
 from bench._runtime.service.app import Service
-from bench._runtime.service.metrics import Board
 from bench.models.model import Model
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import msgspec
 import numpy as np
 from bench import artifacts_dir, manifest
 from skl2onnx import to_onnx
@@ -50,13 +51,14 @@ def doubtful(model: Any, features: Any) -> Any:
 
 def save(model: Any) -> None:
     """Into the project's artifacts: the model as ONNX, or the classes of the estimator beside it."""
-    if artifacts_dir.parents[2].name.startswith("onnx"):
-        types = [("X", FloatTensorType([None, model.n_features_in_]))]
-        options = {id(model): {"zipmap": False}}
-        manifest.save("model.onnx", to_onnx(model, initial_types=types, options=options))
-    else:
-        manifest.save("classes.json", model.classes_.tolist())
-    manifest.record({}, [], {})
+    with manifest.run(msgspec.defstruct("Settings", [])()) as run:
+        run.independent = True  # else each request would be predicted by itself
+        if artifacts_dir.parents[2].name.startswith("onnx"):
+            types = [("X", FloatTensorType([None, model.n_features_in_]))]
+            options = {id(model): {"zipmap": False}}
+            manifest.save("model.onnx", to_onnx(model, initial_types=types, options=options))
+        else:
+            manifest.save("classes.json", model.classes_.tolist())
 
 
 if __name__ == "__main__":

@@ -41,23 +41,43 @@ class Container(MLCommand):
             self.line_error(f"<comment>{said}</comment>")
 
     def _settle(self, root: Path, planned: Mapping[str, str], edited: Collection[str] = ()) -> None:
-        """Write what is new. What differs is only replaced when that is asked for; `edited` is it already."""
+        """Write what is new, and what follows from settings into what the user edited.
+
+        Where both changed the same lines, the user's file stays, unless it is to be replaced. `edited` are
+        planned from what is there already.
+        """
         changed = {change.name: change for change in files.changes(root, planned)}
-        for name in planned:
-            change = changed.get(name)
-            if change is None:
-                self.line(f"  <comment>=</comment> {name} is up to date")
-            elif change.old is None or name in edited or self._may_replace(change):
-                files.write(root, change)
-                self.line(f"  <success>✓</success> {name} written")
+        kept = [name for name, change in changed.items() if not self._settled(root, change, edited)]
+        noted = planned.keys() - kept - set(edited)
+        files.record(root, {name: planned[name] for name in noted})
+        for name in sorted(planned.keys() - changed.keys()):
+            self.line(f"  <comment>=</comment> {name} is up to date")
+
+    def _settled(self, root: Path, change: files.Change, edited: Collection[str]) -> bool:
+        """Bring a file up to date; tell whether it follows the settings now."""
+        name = change.name
+        if change.untouched or name in edited:
+            files.write(root, change)
+            self.line(
+                f"  <success>✓</success> {name} {'written' if change.old is None or name in edited else 'updated'}"
+            )
+            return True
+        merged = None if self.option("overwrite") else change.merged
+        if merged is not None and merged != change.old:
+            files.write(root, replace(change, new=merged))
+            self.line(f"  <success>✓</success> {name} updated, with your changes kept")
+            return True
+        if merged is None and self._may_replace(change):
+            files.write(root, change)
+            self.line(f"  <success>✓</success> {name} written")
+            return True
+        if merged is not None:
+            self._say_kept(change)
+        return merged is not None
 
     def _may_replace(self, change: files.Change) -> bool:
         if not self.option("overwrite"):
-            count = sum(line[:1] in ("+", "-") for line in change.diff.splitlines()[2:])
-            self.line(
-                f"  <comment>-</comment> {change.name} was kept: it differs in "
-                f"{count} line{'s' * (count > 1)} from the generated file (--overwrite shows and replaces them)"
-            )
+            self._say_kept(change)
             return False
         self.line(escape(change.diff))
         # With nobody to ask, --overwrite is the answer.
@@ -65,6 +85,13 @@ class Container(MLCommand):
             self.io.is_interactive() and sys.stdin.isatty()
         )  # cleo asks /dev/null for ever
         return nobody or self.confirm(f"Replace {change.name}?", False)
+
+    def _say_kept(self, change: files.Change) -> None:
+        count = sum(line[:1] in ("+", "-") for line in change.diff.splitlines()[2:])
+        self.line(
+            f"  <comment>-</comment> {change.name} was kept: it differs in "
+            f"{count} line{'s' * (count > 1)} from the generated file (--overwrite shows and replaces them)"
+        )
 
     def _read(self, project: Project) -> values.Values:
         image = self.option("image")

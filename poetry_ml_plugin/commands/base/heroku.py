@@ -12,12 +12,11 @@ from poetry_ml_plugin.commands.base.command import MLCommand, escape
 from poetry_ml_plugin.deploy import memory
 from poetry_ml_plugin.deploy.heroku.api import HerokuAPI
 from poetry_ml_plugin.deploy.heroku.app import CLI, JSON, App
-from poetry_ml_plugin.deploy.heroku.deployment import (
-    INTERRUPTED,
-    DeployError,
-)
+from poetry_ml_plugin.deploy.heroku.ending import INTERRUPTED, DeployError
 from poetry_ml_plugin.deploy.heroku.key import api_address, find_key
+from poetry_ml_plugin.deploy.heroku.unproved import Unproved, at_home
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import platforms
 from poetry_ml_plugin.project import pyproject
 
 if TYPE_CHECKING:
@@ -29,19 +28,20 @@ SIZE = option("size", None, "Dyno size, like standard-2x.", flag=False)
 
 
 class HerokuCommand(MLCommand):
-    """Ends with the exit code that an error carries; 130 where it was interrupted."""
+    """Ends with the exit code that an error carries; 130 or 143 where it was interrupted."""
 
     def act(self) -> int:
         # With -vvv it would tell each address, and who has that of an upload or a log needs no key.
         logging.getLogger("urllib3").setLevel(logging.INFO)
         try:
-            return self.work()
+            with platforms.signals_raise():
+                return self.work()
         except DeployError as error:
             self.line_error(escape(str(error)), style="error")
             return error.exit_code
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as signal:
             self.line_error("Interrupted.")
-            return INTERRUPTED
+            return int(getattr(signal, "exit_code", INTERRUPTED))
 
     def work(self) -> int:
         """Do what the command is for, and return the exit code."""
@@ -50,6 +50,10 @@ class HerokuCommand(MLCommand):
     def api(self) -> HerokuAPI:
         address = api_address(os.environ)
         return HerokuAPI(find_key(os.environ, address), address)
+
+    def unproved(self, app: str) -> Unproved:
+        """Return the deploys to an app that were not seen to serve well."""
+        return Unproved(at_home(), f"{api_address(os.environ)}/apps/{app}")
 
     def app(self) -> App:
         """Return the app that was named, or else the remembered one."""

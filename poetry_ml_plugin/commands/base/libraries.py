@@ -10,16 +10,19 @@ from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.project import libraries
 
 
-def provide(command: MLCommand, root: Path, name: str, yes: bool) -> None:
-    """See to it that a use's libraries are installed. Raises MLError where nobody agrees to add them."""
+def provide(command: MLCommand, root: Path, name: str, yes: bool, insists: bool = True) -> None:
+    """See to it that a use's libraries are installed, if somebody agrees to add them.
+
+    Where nobody does, the command goes on without; one that insists on them raises MLError.
+    """
     missing = libraries.missing(root, name)
     if not missing:
         return
     wanted = ", ".join(missing)
-    if not yes and not can_ask(command):
-        raise MLError(f"This needs {wanted}. Run: poetry ml add {name}. Or pass --yes.")
-    if not yes and not command.confirm(
-        f"This needs {escape(wanted)}. Add it to the project?", True
-    ):
-        raise MLError(f"This needs {wanted}. Nothing was changed.")
-    libraries.add(root, name)
+    asked = can_ask(command)
+    question = f"This needs {escape(wanted)}. Add it to the project?"
+    if yes or (asked and command.confirm(question, True)):
+        libraries.add(root, name)
+    elif insists:
+        advice = "Nothing was changed." if asked else f"Run: poetry ml add {name}. Or pass --yes."
+        raise MLError(f"This needs {wanted}. {advice}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cleo.helpers import argument
 
 from poetry_ml_plugin.commands.base.command import MLCommand, escape
@@ -9,11 +11,29 @@ from poetry_ml_plugin.commands.base.libraries import provide
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import poetry, venv
 from poetry_ml_plugin.project import pyproject
+from poetry_ml_plugin.project.pyproject import Project
+
+if TYPE_CHECKING:
+    from poetry.utils.env import Env
+
+
+def installed(command: MLCommand, project: Project) -> Env:
+    """Return the environment that a project is installed in, which is made if it is missing."""
+    env = venv.find(project.root)
+    if env is None:
+        command.line_error(f"<info>Installing {escape(project.package)} first</info>")
+        poetry.install(project.root)
+        env = venv.find(project.root)
+    if env is None:
+        raise MLError(f'{project.root} is not installed. Run "poetry install" there.')
+    return env
 
 
 class Verb(MLCommand):
     """Passes all that follows its name on to `python -m <package> <verb>`."""
 
+    insists = True
+    """Whether the verb does nothing without the libraries that it uses."""
     arguments = [argument("args", "What the verb takes.", optional=True, multiple=True)]  # noqa: RUF012
 
     def configure(self) -> None:
@@ -22,16 +42,10 @@ class Verb(MLCommand):
 
     def act(self) -> int:
         project = pyproject.find(self.folder)
-        env = venv.find(project.root)
-        if env is None:
-            self.line_error(f"<info>Installing {escape(project.package)} first</info>")
-            poetry.install(project.root)
-            env = venv.find(project.root)
-        if env is None:
-            raise MLError(f'{project.root} is not installed. Run "poetry install" there.')
+        env = installed(self, project)
         verb, words = str(self.name).removeprefix("ml "), self._rest()
         for name in self.uses(words):
-            provide(self, project.root, name, "--yes" in words)
+            provide(self, project.root, name, "--yes" in words, self.insists)
         if self.uses(words):
             words = [word for word in words if word != "--yes"]
         return venv.execute(env.python, ["-m", project.package, verb, *words])

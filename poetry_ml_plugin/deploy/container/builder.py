@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -40,13 +41,23 @@ def find() -> str:
 
 
 def build(
-    program: str, root: Path, reference: str, labels: Mapping[str, str], more: list[str]
+    program: str,
+    root: Path,
+    reference: str,
+    labels: Mapping[str, str],
+    more: list[str],
+    platform: str = "",
 ) -> None:
     """Build the Dockerfile in a folder. `more` is passed on. Raises MLError where that fails."""
-    words = [*BUILD[program], "--tag", reference]
+    words = [*BUILD[program], *for_platform(platform), "--tag", reference]
     for name, value in labels.items():
         words += ["--label", f"{name}={value}"]
     _run([*words, *more, "."], root)
+
+
+def for_platform(platform: str) -> list[str]:
+    """Return the option for a platform like linux/amd64; nothing for this machine's own."""
+    return ["--platform", platform] if platform else []
 
 
 def push(program: str, reference: str) -> None:
@@ -55,7 +66,10 @@ def push(program: str, reference: str) -> None:
 
 
 def _run(words: list[str], folder: Path) -> None:
-    code = subprocess.run(words, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode
+    # With BuildKit's attestations an image is an index, which SageMaker and Lambda do not take.
+    env = {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+    done = subprocess.run(words, cwd=folder, env=env, stdin=subprocess.DEVNULL, check=False)
+    code = done.returncode
     if code != 0:
         raise MLError(
             f'"{" ".join(words[:2])}" failed with exit code {code}. See its output above.'

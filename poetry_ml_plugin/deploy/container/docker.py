@@ -165,7 +165,7 @@ def reference(project: Project, values: Values) -> str:
     for name in [*context(project), "Dockerfile", ".dockerignore"]:
         path = project.root / name
         hashed.update(f"{name}\0{path.is_symlink()}\0".encode())
-        hashed.update(_sha256(path))
+        hashed.update(_settings(project) if name == "pyproject.toml" else _sha256(path))
     return f"{values.image}:{values.version.replace('+', '_')}-{hashed.hexdigest()[:12]}"
 
 
@@ -233,6 +233,19 @@ def _regex(pattern: str) -> str:
 
 def _never(name: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in NEVER)
+
+
+def _settings(project: Project) -> bytes:
+    """Hash what pyproject.toml says, without where to deploy to: that is not in the image."""
+    said = dict(pyproject.describe(project.root).data)
+    tools = pyproject.table(said, "tool")
+    own = {
+        key: value
+        for key, value in pyproject.table(tools, pyproject.TOOL).items()
+        if key != "deploy"
+    }
+    said["tool"] = {**tools, pyproject.TOOL: own}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).digest()
 
 
 def _sha256(path: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +11,37 @@ from pathlib import Path
 
 from poetry_ml_plugin.deploy.container.values import TEMPLATE, Values
 from poetry_ml_plugin.errors import MLError
-from poetry_ml_plugin.host import inside, platforms
+from poetry_ml_plugin.host import git, inside, platforms
 from poetry_ml_plugin.template.render import template_dir
 
 Files = dict[str, str]
 
+RECORD = ".poetry-ml-deploy.json"
+
 
 @dataclass(frozen=True)
 class Change:
-    """A change of one file: `old` is its present content, None if there is no file."""
+    """A change of one file: `old` is its present content, None if there is no file.
+
+    `base` is what was generated when it was written last, None if that is not known.
+    """
 
     name: str
     old: str | None
     new: str
+    base: str | None = None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the present content is as it was generated."""
+        return self.old is None or self.old == self.base
+
+    @property
+    def merged(self) -> str | None:
+        """The user's changes and the generator's in one text; None where they collide."""
+        if self.old is None or self.base is None:
+            return None
+        return git.merged(self.old, self.base, self.new)
 
     @property
     def diff(self) -> str:
@@ -46,8 +65,29 @@ def changes(root: Path, planned: Mapping[str, str]) -> list[Change]:
     """
     for name in planned:
         inside.resolve(root / name, root)
-    found = [Change(name, _read(root / name), text) for name, text in planned.items()]
+    bases = generated(root)
+    found = [
+        Change(name, _read(root / name), text, bases.get(name)) for name, text in planned.items()
+    ]
     return [change for change in found if change.old != change.new]
+
+
+def generated(root: Path) -> Files:
+    """Read what was generated for each file, which tells the user's changes from those of settings."""
+    try:
+        found = json.loads((root / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    known = found.items() if isinstance(found, dict) else ()
+    return {name: text for name, text in known if isinstance(text, str)}
+
+
+def record(root: Path, planned: Mapping[str, str]) -> None:
+    """Note what was generated, beside what was before."""
+    before = generated(root)
+    if (after := {**before, **planned}) != before:
+        text = json.dumps(dict(sorted(after.items())), indent=1, ensure_ascii=False) + "\n"
+        write(root, Change(RECORD, None, text))
 
 
 def write(root: Path, change: Change) -> None:
@@ -82,6 +122,8 @@ def _phrases(values: Values) -> tuple[str, ...]:
         f'maxScale: "{values.max_replicas}"',
         f"cpu: {values.cpu}",
         f"memory: {values.memory}",
+        f"mem_limit: {values.mebibytes}m",
+        f"stop_grace_period: {values.grace}s",
         f'memory = "{values.mebibytes}mb"',
     )
 

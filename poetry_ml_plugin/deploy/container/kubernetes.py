@@ -1,4 +1,4 @@
-"""The manifests of a project's service for Kubernetes, KServe and Knative, and their way into a cluster."""
+"""The manifests of a project's service for Kubernetes, KServe, Knative and KubeRay, and their way into a cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = "kustomization.yaml"
 
 @dataclass(frozen=True)
 class Flavour:
-    """One way to run the service in a cluster: a folder that can be applied by itself."""
+    """One way to run the model in a cluster: a folder that can be applied by itself."""
 
     folder: str
     manifests: tuple[str, ...]
@@ -28,6 +28,8 @@ PLAIN = Flavour(
 )
 KSERVE = Flavour("kubernetes/kserve", ("inference-service.yaml",))
 KNATIVE = Flavour("kubernetes/knative", ("service.yaml",))
+BATCH = Flavour("kubernetes/batch", ("job.yaml",))
+BATCH_ON_RAY = Flavour("kubernetes/batch-ray", ("ray-job.yaml",))
 
 
 def plan(root: Path, values: Values, reference: str, flavour: Flavour = PLAIN) -> Files:

@@ -6,10 +6,11 @@ import email.utils
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import MaxRetryError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 from urllib3.util import Retry
 
 from poetry_ml_plugin.deploy.heroku.key import KeyAuth, Secret
@@ -29,7 +30,7 @@ IDEMPOTENT = frozenset(["GET", "PUT", "PATCH", "DELETE"])
 BUSY = 429
 
 MEANING = {
-    401: "Heroku does not accept the API key from {source}. Log in again with: heroku login",
+    401: "Heroku does not accept the API key from {source}. {renew}",
     402: "Heroku requires a payment method: https://dashboard.heroku.com/account/billing",
     403: "This account is not allowed to do that ({message}). Ask the app's owner for access.",
     404: "Not found on Heroku ({message}). List your apps with: heroku apps",
@@ -37,6 +38,11 @@ MEANING = {
     422: "Heroku rejected the request: {message}",
     429: "Rate limit exceeded for this account ({message}). Try again in {wait} seconds.",
 }
+RENEW = {
+    "$HEROKU_API_KEY": "Set it to a valid key, or unset it to use the login of the heroku CLI.",
+    "~/.netrc": "Log in again with: heroku login",
+}
+MOVED = "{base} redirects to another address, which is not to get the API key. Check $HEROKU_HOST."
 BROKEN = "Heroku has an internal error ({status}). See https://status.heroku.com and try again."
 
 
@@ -47,6 +53,10 @@ class HerokuError(MLError):
         super().__init__(sentence)
         self.status = status
         self.id = id
+
+
+class NetworkError(MLError):
+    """No answer came: whether the call was carried out is not known."""
 
 
 class HerokuAPI:
@@ -93,7 +103,7 @@ class HerokuAPI:
                 url, body, headers=headers, timeout=UPLOAD_TIMEOUT, allow_redirects=False
             )
 
-        response = self._answer(send, "the upload")
+        response = self._answer(send, "the upload", host(url))
         if response.status_code // 100 != 2:  # a redirection has not taken it either
             raise MLError(
                 f"The upload failed with status {response.status_code}. Run the deploy again."
@@ -112,10 +122,11 @@ class HerokuAPI:
                 if response.status_code not in (200, 206):
                     return
                 skip = start if response.status_code == 200 else 0
-                for chunk in response.iter_content(1024):
+                # What is there, not the next kilobyte: a live log may send a line an hour.
+                while chunk := response.raw.read1(1024, decode_content=True):
                     yield chunk[skip:]
                     skip = max(skip - len(chunk), 0)
-        except requests.RequestException:
+        except (requests.RequestException, HTTPError):
             return  # whoever reads knows how far it came, and asks for the rest
 
     def visit(self, url: str, body: Any = None, key: str = "") -> requests.Response | None:
@@ -154,22 +165,24 @@ class HerokuAPI:
                 allow_redirects=False,
             )
 
-        response = self._answer(send, f"{method} {path}")
-        if not response.ok:
+        response = self._answer(send, f"{method} {path}", self._base)
+        if response.status_code // 100 != 2:
             raise self._error(response)
         try:
             return response.json() if response.content else None
         except ValueError as error:
             raise MLError(f"{self._base} does not answer as Heroku's API does.") from error
 
-    def _answer(self, send: Callable[[], requests.Response], what: str) -> requests.Response:
+    def _answer(
+        self, send: Callable[[], requests.Response], what: str, where: str
+    ) -> requests.Response:
         try:
             return send()
         except requests.RequestException as error:
             # The error's own words can hold an address with a signature in it.
             how = "did not answer in time" if _is_timeout(error) else "cannot be reached"
-            raise MLError(
-                f"{self._base} {how} ({what}). Check your network, then run the command again."
+            raise NetworkError(
+                f"{where} {how} ({what}). Check your network, then run the command again."
             ) from None
 
     def _error(self, response: requests.Response) -> HerokuError:
@@ -178,8 +191,11 @@ class HerokuAPI:
             name, message = str(told.get("id", "")), str(told.get("message", ""))
         except (ValueError, AttributeError):
             name, message = "", response.reason or ""
-        sentence = MEANING.get(response.status_code, BROKEN).format(
+        otherwise = MOVED if response.status_code // 100 == 3 else BROKEN
+        sentence = MEANING.get(response.status_code, otherwise).format(
+            base=self._base,
             source=self._key.source,
+            renew=RENEW.get(self._key.source, RENEW["~/.netrc"]),
             message=self._key.hide_in(message),
             status=response.status_code,
             wait=round(_retry_after(response) or 60),
@@ -272,3 +288,9 @@ def _retry_after(response: requests.Response) -> float | None:
         return max(email.utils.parsedate_to_datetime(said).timestamp() - time.time(), 0)
     except (TypeError, ValueError):
         return None
+
+
+def host(url: str) -> str:
+    """Return the part of an address that holds no signature."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

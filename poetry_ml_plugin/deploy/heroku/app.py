@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from poetry_ml_plugin.deploy.heroku.api import HerokuAPI
@@ -15,6 +15,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
 NEWEST = "version ..; max=20, order=desc"
 
 JSON = dict[str, Any]
+Proved = Callable[[JSON], bool]  # whether a release may be gone back to
 
 
 class App:
@@ -46,15 +47,14 @@ class App:
     def destroy(self) -> None:
         self._api.delete(self._path)
 
-    def configure(self, wanted: Mapping[str, str]) -> list[str]:
-        """Set the variables that differ, and name them."""
-        if not wanted:
-            return []
-        current = self._api.get(f"{self._path}/config-vars")
-        changed = {name: value for name, value in wanted.items() if current.get(name) != value}
-        if changed:
-            self._api.patch(f"{self._path}/config-vars", changed)
-        return list(changed)
+    def config(self, release: JSON | None = None) -> dict[str, str]:
+        """Return the config vars, or those of a release."""
+        of = f"/releases/{release['id']}" if release else ""
+        return dict(self._api.get(f"{self._path}{of}/config-vars"))
+
+    def set_config(self, changed: Mapping[str, str | None]) -> None:
+        """Change config vars; None removes one."""
+        self._api.patch(f"{self._path}/config-vars", dict(changed))
 
     def web(self) -> JSON:
         """Return the formation of the web dynos; empty before the first release."""
@@ -89,9 +89,14 @@ class App:
     def built(self, id: str) -> JSON:  # noqa: A002
         return dict(self._api.get(f"{self._path}/builds/{id}"))
 
-    def building(self) -> list[JSON]:
-        """List the builds in progress."""
-        return [b for b in self._api.get(f"{self._path}/builds") if b["status"] == "pending"]
+    def cancel(self, id: str) -> None:  # noqa: A002
+        """Cancel a build. Raises HerokuError if it has ended."""
+        self._api.delete(f"{self._path}/builds/{id}")
+
+    def building(self, sources: str = "") -> list[JSON]:
+        """List the builds in progress, or those of these files."""
+        pending = [b for b in self._api.get(f"{self._path}/builds") if b["status"] == "pending"]
+        return [b for b in pending if sources in ("", b["source_blob"].get("version"))]
 
     def release(self, id: str) -> JSON:  # noqa: A002
         return dict(self._api.get(f"{self._path}/releases/{id}"))
@@ -115,13 +120,18 @@ class App:
         """Release an earlier release's code again."""
         return dict(self._api.post(f"{self._path}/releases", {"release": release["id"]}))
 
-    def roll_back(self, version: int | None) -> tuple[JSON, JSON]:
-        """Bring back a version, or the last one of other code than now's. What it was, and what it is."""
-        chosen = earlier(self.releases(), version)
+    def to_roll_back(self, version: int | None, proved: Proved = lambda release: True) -> JSON:
+        """Find the release to roll back to: this version, or the last one of other code than now's."""
+        chosen = earlier(self.releases(), version, proved)
         if chosen is None:
             wanted = "earlier version" if version is None else f"v{version}"
             raise MLError(f"{self.name} has no {wanted} to roll back to. See: {CLI} releases")
-        return chosen, self.bring_back(chosen)
+        return chosen
+
+    def differing(self, release: JSON) -> list[str]:
+        """Name the config vars that are not as a release had them."""
+        then, now = self.config(release), self.config()
+        return sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
 
     def log(self, lines: int, tail: bool = False) -> Iterator[str]:
         """Yield the last lines of the log; with `tail`, later ones too."""
@@ -137,14 +147,21 @@ class App:
         yield from waiting
 
 
-def earlier(known: list[JSON], version: int | None) -> JSON | None:
+def earlier(
+    known: list[JSON], version: int | None, proved: Proved = lambda release: True
+) -> JSON | None:
     """Of releases, newest first, the one of this version, or the last of other code than the current one."""
     current = next((release for release in known if release.get("current")), {})
     for release in known:
         if release["status"] != "succeeded" or not release.get("slug"):
             continue
-        other = release["slug"] != current.get("slug")
-        before = other and release["version"] < current.get("version", 0)
-        if before if version is None else release["version"] == version:
+        if version is not None:
+            if release["version"] == version:
+                return release
+        elif (
+            release["slug"] != current.get("slug")
+            and release["version"] < current.get("version", 0)
+            and proved(release)
+        ):
             return release
     return None

@@ -106,7 +106,8 @@ def _sort(root: Path, name: str, sorting: _Sorting) -> None:
 def _name_strangers(root: Path, sorting: _Sorting) -> None:
     """Name the files of code and configuration that somebody forgot to add."""
     new = sorted(git.untracked(root) - sorting.kept.keys())
-    if forgotten := [name for name in new if name.startswith(("src/", "configs/"))]:
+    fit = [name for name in new if not credentials.refused(PurePosixPath(name))]
+    if forgotten := [name for name in fit if name.startswith(("src/", "configs/"))]:
         named = ", ".join(forgotten)
         sorting.notes.append(f"git does not track {named}, so it is not sent. To send it: git add")
 

@@ -10,12 +10,24 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
-from poetry_ml_plugin.deploy.heroku import smoke_test
+from poetry_ml_plugin.deploy import smoke_test
 from poetry_ml_plugin.deploy.heroku.api import HerokuAPI, HerokuError
 from poetry_ml_plugin.deploy.heroku.app import CLI, JSON, NAME, App
-from poetry_ml_plugin.deploy.heroku.logs import Log
+from poetry_ml_plugin.deploy.heroku.ending import (
+    ANSWER_DIFFERS,
+    BUILD_FAILED,
+    NOT_CHECKED,
+    START_FAILED,
+    DeployError,
+    Ending,
+    Trail,
+    told,
+)
+from poetry_ml_plugin.deploy.heroku.logs import Log, since
 from poetry_ml_plugin.deploy.heroku.symptoms import explain
 from poetry_ml_plugin.deploy.heroku.tarball import Packed
+from poetry_ml_plugin.deploy.heroku.unproved import Unproved
+from poetry_ml_plugin.deploy.smoke_test import SmokeTest
 from poetry_ml_plugin.errors import MLError
 
 # How long to wait, in seconds.
@@ -24,15 +36,10 @@ PAUSE, LONGEST_PAUSE = 0.5, 4.0
 LOG_LINES, SHOWN_LINES = 100, 20
 
 TAKEN = (403, 422)  # what is answered to a name that is somebody else's
-BUILD_FAILED, START_FAILED, ANSWER_DIFFERS, INTERRUPTED = 3, 4, 5, 130
 
 
-class DeployError(MLError):
-    """A deploy that began and did not end well; the exit code says where."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+class NoDynosError(DeployError):
+    """Nobody wants a dyno, so what was released cannot be judged, and stays."""
 
 
 class Screen(Protocol):
@@ -63,12 +70,13 @@ class DeployOptions:
 
 @dataclass(frozen=True)
 class Source:
-    """What is sent: a tarball, its description, and the local model's prediction of its examples."""
+    """What is sent: a tarball, its description, and what the local model predicts."""
 
     file: BinaryIO
     packed: Packed
     description: str
     prediction: Any = None
+    rows: list[Any] = field(default_factory=list)  # which it predicted; empty: the model's examples
     key: str = ""  # that the service itself asks its callers for
 
 
@@ -81,6 +89,7 @@ class Deployment:
         screen: Screen,
         options: DeployOptions,
         source: Source,
+        unproved: Callable[[str], Unproved],
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -88,6 +97,7 @@ class Deployment:
         self._screen = screen
         self._options = options
         self._source = source
+        self._unproved = unproved  # by the app's name, which may be changed
         self._sleep = sleep
         self._clock = clock
 
@@ -96,35 +106,71 @@ class Deployment:
 
         `remember` is given the app's name as soon as there is one.
         """
+        sources, env = self._source.packed.sources, self._options.env
         with self._screen.step("Prepare the app") as done:
             app, url = self._find_or_create()
             remember(app.name)
+            trail, unproved = Trail(app, sources), self._unproved(app.name)
             before = app.serving()
-            configured = app.configure(self._options.env)
-            done(f"{app.name}{''.join(f', {name} set' for name in configured)}")
-        if (
-            before
-            and not self._options.force
-            and app.sources(before) == self._source.packed.sources
-        ):
-            scaled = app.scale(self._options.dynos, self._options.size)
-            if not (configured or scaled) and self._well(app, before):
-                self._screen.line(
-                    f"Nothing to do: v{before['version']} was built from these files. "
-                    "To deploy again: --force"
-                )
-                return url
-            release = app.serving() or before
-        else:
-            release = self._build(app)
-            app.scale(self._options.dynos, self._options.size)
-        web = self._formation(app)
+            same = before is not None and app.sources(before) == sources
+            done(app.name)
         try:
-            self._start(app, release, web)
-            self._compare(app, url)
-        except DeployError as error:
-            raise self._bring_back(app, before, release, error) from None
+            if before is not None and same and not self._options.force:
+                changed = self._adjust(trail, before, sources in unproved)
+                release = before
+            else:
+                changed = True
+                if before is None:
+                    self._configure(trail, env, None)
+                release = self._build(trail, unproved)
+                self._configure(trail, env, release)
+                app.scale(self._options.dynos, self._options.size)
+            self._judge(app, release, url)
+        except NoDynosError:
+            raise
+        except (MLError, KeyboardInterrupt) as error:
+            raise self._ending(trail, unproved, url).of(error) from None
+        unproved.discard(sources)
+        if not changed:
+            self._screen.line(
+                f"Nothing to do: v{release['version']} was built from these files. "
+                "To deploy again: --force"
+            )
         return url
+
+    def _adjust(self, trail: Trail, release: JSON, unproved: bool) -> bool:
+        """Set what else was asked for where these very files serve already; tell whether that changed anything."""
+        if unproved:  # an earlier deploy from here was cut off, and this one ends it
+            trail.releases.append(release)
+        configured = self._configure(trail, self._options.env, release)
+        scaled = trail.app.scale(self._options.dynos, self._options.size)
+        return bool(configured or scaled)
+
+    def _configure(self, trail: Trail, env: Mapping[str, str], release: JSON | None) -> list[str]:
+        """Set config vars right after a release: before it, other code would run with them."""
+        changed = trail.configure(env, release) if env else []
+        if changed:
+            self._screen.line(f"Config vars set: {', '.join(changed)}.")
+        return changed
+
+    def _judge(self, app: App, release: JSON, url: str) -> None:
+        web = self._formation(app)
+        self._start(app, release, web)
+        self._compare(app, release, url)
+
+    def _ending(self, trail: Trail, unproved: Unproved, url: str) -> Ending:
+        def fault(release: JSON) -> str:
+            try:
+                self._start(trail.app, release, trail.app.web())
+                self._answer(trail.app, release, url)
+            except DeployError as error:
+                return str(error).partition("\n")[0]
+            return ""
+
+        def proved(release: JSON) -> bool:
+            return trail.app.sources(release) not in unproved
+
+        return Ending(trail, proved, fault)
 
     def _find_or_create(self) -> tuple[App, str]:
         """Return the app and its address. A proposed name that is taken is changed."""
@@ -145,32 +191,40 @@ class Deployment:
                 raise
         return app, app.create(options.region, options.team)["web_url"]
 
-    def _build(self, app: App) -> JSON:
-        build = self._under_way(app) or self._send(app)
+    def _build(self, trail: Trail, unproved: Unproved) -> JSON:
+        app = trail.app
+        trail.build = self._under_way(app)
+        trail.joined = trail.asked = trail.build is not None
+        if trail.build is None:
+            blob = self._upload()
+            unproved.add(trail.sources)
+            trail.asked = True
+            packed, said = self._source.packed, self._source.description
+            trail.build = app.build(blob["get_url"], packed.sha256, packed.sources, said)
         with self._screen.step("Build") as done:
-            try:
-                build = self._follow(app, build)
-            except KeyboardInterrupt:
-                said = "The build continues on Heroku. Run the same command to follow it."
-                raise DeployError(said, INTERRUPTED) from None
+            build = self._follow(app, trail.build)
             done(self._source.packed.sources[:8])
         with self._screen.step("Release") as done:
-            release = self._released(app, build)
+            release = app.release(build["release"]["id"])
+            trail.releases.append(release)
+            self._released(app, release)
             done(f"v{release['version']}")
         return release
 
     def _under_way(self, app: App) -> JSON | None:
-        """Find an unfinished build of these very files."""
+        """Find an unfinished build of these very files, and name those who build others."""
         for build in app.building():
             if build["source_blob"].get("version") == self._source.packed.sources:
                 self._screen.line("A build of these files is in progress.")
                 return build
+            who = (build.get("user") or {}).get("email", "Somebody")
+            self._screen.line(f"{who} is deploying other files: their build is in progress.")
         return None
 
-    def _send(self, app: App) -> JSON:
+    def _upload(self) -> JSON:
         packed = self._source.packed
         with self._screen.step("Upload") as done:
-            blob = self._api.post("/sources", repeatable=True)["source_blob"]
+            blob: JSON = self._api.post("/sources", repeatable=True)["source_blob"]
             self._api.upload(
                 blob["put_url"],
                 self._source.file,
@@ -178,7 +232,7 @@ class Deployment:
                 lambda sent: self._screen.progress(sent, packed.size),
             )
             done(f"{packed.size / 1e6:.1f} MB")
-        return app.build(blob["get_url"], packed.sha256, packed.sources, self._source.description)
+        return blob
 
     def _follow(self, app: App, build: JSON) -> JSON:
         """Wait for a build, showing its log, which is resumed after a dropped connection."""
@@ -204,15 +258,16 @@ class Deployment:
             log.take(chunk)
         return log.read > before
 
-    def _released(self, app: App, build: JSON) -> JSON:
+    def _released(self, app: App, release: JSON) -> None:
+        """Wait until a release is there. Raises DeployError if it fails."""
         for _ in self._for(RELEASE):
-            release = app.release(build["release"]["id"])
+            release = app.release(release["id"])
             if release["status"] != "pending":
                 break
         else:
             raise self._late("the release", RELEASE)
         if release["status"] == "succeeded":
-            return release
+            return
         log = Log()
         if release.get("output_stream_url"):
             self._read(release, log)
@@ -224,42 +279,40 @@ class Deployment:
         """Return the web dynos that are to run. Raises DeployError if there are none."""
         web = app.web()
         if not web.get("quantity"):
-            raise DeployError(failure("Nothing serves", [], ["H14"]), START_FAILED)
+            raise NoDynosError(failure("Nothing serves", [], ["H14"]), START_FAILED)
         return web
 
     def _start(self, app: App, release: JSON, web: JSON) -> None:
         with self._screen.step("Start") as done:
             for _ in self._for(START):
-                states = self._states(app, release)
+                current = self._current(app, release)
+                states = [d["state"] for d in app.dynos() if d["release"]["id"] == current["id"]]
                 if "crashed" in states:
-                    raise self._ill(app, f"v{release['version']} crashed")
-                if states.count("up") >= web["quantity"]:
+                    raise self._ill(app, release, f"v{current['version']} crashed")
+                if states.count("up") + states.count("idle") >= web["quantity"]:
                     break
             else:
-                raise self._ill(app, f"v{release['version']} did not start")
+                raise self._ill(app, release, f"v{release['version']} did not start")
             done(f"{web['quantity']} {web.get('size', '')}")
 
-    def _well(self, app: App, release: JSON) -> bool:
-        states = self._states(app, release)
-        return bool(states) and all(state in ("up", "idle") for state in states)
+    def _current(self, app: App, release: JSON) -> JSON:
+        """Return the current release of the code of `release`: its own, or one that set config vars since.
 
-    def _states(self, app: App, release: JSON) -> list[str]:
-        new = (dyno for dyno in app.dynos() if dyno["release"]["version"] >= release["version"])
-        return [dyno["state"] for dyno in new]
+        Raises DeployError if other code was released meanwhile: what is seen from now on says nothing of this.
+        """
+        current = app.serving() or release
+        if current["version"] < release["version"]:  # not there yet
+            return release
+        if current["slug"] == release["slug"]:
+            return current
+        what = f"v{release['version']} was replaced before it was checked"
+        raise DeployError(f"{what}: {told(current)}.", NOT_CHECKED)
 
-    def _compare(self, app: App, url: str) -> None:
-        """Ask the service for the model's examples, and hold the answer against the one from here."""
-        base, expected = url.rstrip("/"), self._source.prediction
+    def _compare(self, app: App, release: JSON, url: str) -> None:
+        """Ask the service to predict, and hold the answer against the one from here."""
+        expected = self._source.prediction
         with self._screen.step("Predict") as done:
-            for _ in self._for(ANSWER):
-                ready = self._api.visit(f"{base}/health/ready")
-                if ready is not None and ready.ok:
-                    break
-            else:
-                raise self._ill(app, "The service is not ready")
-            answer = smoke_test.there(self._api.visit, base, self._source.key)
-            if answer.failure:
-                raise self._ill(app, f"The service does not predict: {answer.failure}")
+            answer = self._answer(app, release, url)
             if answer.skipped or expected is None:
                 done(f"the service is ready; {answer.skipped or 'nothing to compare with'}")
             elif smoke_test.alike(answer.prediction, expected):
@@ -268,23 +321,29 @@ class Deployment:
                 said = f"Predictions differ from the local model: the service returns {answer.prediction}, the local model {expected}."
                 raise DeployError(said, ANSWER_DIFFERS)
 
-    def _ill(self, app: App, what: str) -> DeployError:
-        """Build the error for an app that does not run, with the end of its log."""
+    def _answer(self, app: App, release: JSON, url: str) -> SmokeTest:
+        """Wait until a release is ready, and ask it to predict. Raises DeployError if it does not."""
+        base = url.rstrip("/")
+        for _ in self._for(ANSWER):
+            ready = self._api.visit(f"{base}/health/ready")
+            if ready is not None and ready.ok:
+                break
+            self._current(app, release)
+        else:
+            raise self._ill(app, release, "The service is not ready")
+        answer = smoke_test.there(self._api.visit, base, self._source.key, self._source.rows)
+        self._current(app, release)  # else it was somebody else's that answered
+        if answer.failure:
+            raise self._ill(app, release, f"The service does not predict: {answer.failure}")
+        return answer
+
+    def _ill(self, app: App, release: JSON, what: str) -> DeployError:
+        """Build the error for a release that does not run, with the end of its log."""
         try:
-            lines = list(app.log(LOG_LINES))
+            lines = since(app.log(LOG_LINES), release["created_at"])
         except MLError:  # what happened matters more than why its log cannot be had
             lines = []
         return DeployError(failure(what, lines, lines), START_FAILED)
-
-    def _bring_back(
-        self, app: App, before: JSON | None, release: JSON, error: DeployError
-    ) -> DeployError:
-        """Roll back to the release that served before, and say so in the error."""
-        if before is None or before["id"] == release["id"]:
-            return error
-        back = app.bring_back(before)
-        said = f"{error}\nRolled back to v{before['version']} (now v{back['version']})."
-        return DeployError(said, error.exit_code)
 
     def _for(self, seconds: float) -> Iterator[None]:
         """Again and again, with ever longer pauses in between, for as long as that."""

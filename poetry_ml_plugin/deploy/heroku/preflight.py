@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,11 +13,11 @@ from packaging.utils import canonicalize_name
 from poetry_ml_plugin.audit import code, leaks
 from poetry_ml_plugin.audit.facts import ProjectFacts
 from poetry_ml_plugin.audit.problems import Problem, listing
-from poetry_ml_plugin.deploy import TARGETS, pythons, readiness
-from poetry_ml_plugin.deploy.heroku import bundle, smoke_test
+from poetry_ml_plugin.deploy import TARGETS, pythons, readiness, smoke_test
+from poetry_ml_plugin.deploy.heroku import bundle, slug
 from poetry_ml_plugin.deploy.heroku.bundle import Bundle
-from poetry_ml_plugin.deploy.heroku.smoke_test import SmokeTest
 from poetry_ml_plugin.deploy.heroku.tarball import Packed, pack
+from poetry_ml_plugin.deploy.smoke_test import SmokeTest
 from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, venv
 from poetry_ml_plugin.project import pyproject
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 MB = 1_000_000
 SLUG_LIMIT = 500 * MB
-SHRINKS_TO = 0.4  # what compression leaves of installed packages, in our experience
 MEMORY = {  # MB, by the size of the dyno
     "eco": 512,
     "basic": 512,
@@ -177,18 +175,17 @@ def check_paths(facts: DeployFacts) -> Iterator[Problem]:
 
 
 def advise_slug(facts: DeployFacts) -> Iterator[str]:
-    if facts.env is None:
-        return
-    packages = facts.lock.packages if facts.lock else ()
-    sizes = {p.name: _installed(facts.env, p.name) for p in packages if p.runtime}
-    estimate = sum(sizes.values()) * SHRINKS_TO + facts.bundle.size
+    sizes = slug.sizes(facts.lock.packages if facts.lock else (), facts.env)
+    estimate = sum(sizes.values()) + facts.bundle.size
     if estimate > 0.8 * SLUG_LIMIT:
         largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
         named = ", ".join(f"{name} {sizes[name] / MB:.0f} MB" for name in largest)
         yield (
             f"The slug may reach {estimate / MB:.0f} MB; the limit is 500 MB. "
-            f"The largest packages: {named}."
+            f"The largest packages, compressed: {named}."
         )
+        if "torch" in sizes and slug.for_gpus(sizes):
+            yield "A dyno has no GPU. For a build of PyTorch without CUDA, run: poetry ml add torch --cpu"
 
 
 def advise_memory(facts: DeployFacts) -> Iterator[str]:
@@ -215,9 +212,3 @@ def check_credentials(facts: DeployFacts) -> list[Problem]:
 
 CHECKS = (check_credentials, check_code, check_smoke_test, check_size, check_paths)
 ADVICE = (advise_slug, advise_memory, advise_smoke_test)
-
-
-def _installed(env: Env, name: str) -> int:
-    """Sum the bytes of an installed package's files."""
-    found: Iterable[importlib.metadata.Distribution] = env.site_packages.distributions(name=name)
-    return sum(file.size or 0 for dist in found for file in dist.files or [])

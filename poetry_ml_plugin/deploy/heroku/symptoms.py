@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from poetry_ml_plugin.deploy.heroku.app import CLI
+from poetry_ml_plugin.project.imports import distribution
 
 
 class Symptom(NamedTuple):
@@ -18,9 +19,15 @@ class Symptom(NamedTuple):
 
 SYMPTOMS = (
     Symptom(
-        r"ModuleNotFoundError: No module named '([\w]+)",
-        "{0} is imported, and is not among the runtime dependencies.",
-        "poetry add {0}",
+        r"ModuleNotFoundError: No module named '([\w.]+)",
+        "{0} is imported, and its distribution is not among the runtime dependencies.",
+        "poetry add {distribution}",
+    ),
+    Symptom(
+        r"ImportError: (lib[\w.-]+): cannot open shared object file",
+        "{0} is a library of the system, which a dyno does not have. For OpenCV, use the build without a "
+        "screen.",
+        "poetry add opencv-python-headless",
     ),
     Symptom(
         r"\bR10\b",
@@ -75,5 +82,6 @@ def explain(log: str) -> list[str]:
     for symptom in SYMPTOMS:
         if found := re.search(symptom.pattern, log):
             line = f"{symptom.meaning} Next: {symptom.command}"
-            said.append(line.format(*found.groups()) if found.groups() else line)
+            names = found.groups()
+            said.append(line.format(*names, distribution=distribution(*names[:1] or [""])))
     return said

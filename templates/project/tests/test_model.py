@@ -102,8 +102,8 @@ def test_a_changed_artifact_is_refused(tmp_path: Path):
         Manifest(package, tmp_path).load(name)
 
 
-def test_the_notebook_runs_where_its_group_is_installed():
-    nbclient = pytest.importorskip("nbclient", reason='run "poetry install --with notebook" first')
+def test_the_notebooks_run_where_their_libraries_are_installed():
+    nbclient = pytest.importorskip("nbclient", reason='run "poetry ml add notebook" first')
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
     for path in (Path(__file__).parents[1] / "notebooks").glob("*.ipynb"):

@@ -39,6 +39,7 @@ class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     folds: Annotated[int, Meta(ge=2)]
     seed: int
     tolerance: Annotated[float, Meta(gt=0)]
+    tracking: Literal["mlflow"] | None = None
 
 
 SAMPLE = 50_000  # rows that are enough to choose an estimator on

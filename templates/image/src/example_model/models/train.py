@@ -1,6 +1,6 @@
 """Fit the model, judge it, save it. This file is yours."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     seed: int
     neurons: Annotated[int, Meta(ge=1)]
     tolerance: Annotated[float, Meta(gt=0)]
+    tracking: Literal["mlflow"] | None = None
 
 
 def train(settings: TrainConfig) -> None:

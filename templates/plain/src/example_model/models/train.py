@@ -1,6 +1,6 @@
 """Fit the model, judge it, save it. This file is yours."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -12,6 +12,7 @@ class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """configs/train.yaml."""
 
     factor: float
+    tracking: Literal["mlflow"] | None = None
 
 
 def train(settings: TrainConfig) -> None:

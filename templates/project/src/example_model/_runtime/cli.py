@@ -1,8 +1,10 @@
-"""The command line: train, evaluate, predict, serve, verify."""
+"""The command line: train, evaluate, runs, predict, serve, verify."""
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import click
 import msgspec
 from click.exceptions import Exit
 
-from . import evaluation, frames
+from . import evaluation, frames, tracking
+from . import runs as records
 from .columns import plain_list
 from .config import Config
 from .errors import InvalidRow, ProjectError
@@ -54,7 +57,7 @@ def commands(
     """The command line of a package; `model` makes its Model, `training` imports its training."""
     return Commands(
         "main",
-        commands=[train, evaluate, example, predict, schema, serve, verify],
+        commands=[train, evaluate, runs, example, predict, schema, serve, verify],
         help="Train the model, evaluate it, predict with it, serve it.",
         context_settings={"obj": Project(package, model, training)},
     )
@@ -119,19 +122,71 @@ settings_option = click.option(
 def train(project: Project, overrides: dict[str, str]) -> None:
     """Fit the model on data/ as configs/train.yaml says, and save it in artifacts/."""
     module = project.training().train
-    module.train(Config(project.package).load("train", module.TrainConfig, overrides))
+    settings = Config(project.package).load("train", module.TrainConfig, overrides)
+    tracking.check(settings)
+    module.train(settings)
 
 
 @click.command()
 @click.option("--data", help="A file of other rows, instead of those held out of the training.")
+@click.option("--compare", metavar="REV", help="A commit whose model to set beside this one.")
+@click.option("--markdown", is_flag=True, help="Print a table for a pull request.")
+@click.option("--open", "browse", is_flag=True, help="Open the page in a browser.")
 @settings_option
 @traceback_option
 @click.pass_obj
-def evaluate(project: Project, data: str | None, overrides: dict[str, str]) -> None:
+def evaluate(
+    project: Project,
+    data: str | None,
+    compare: str | None,
+    markdown: bool,
+    browse: bool,
+    overrides: dict[str, str],
+) -> None:
     """Evaluate the saved model on the rows held out of its training, or on other data."""
-    manifest, training = project.manifest, project.training()
-    for line in evaluation.evaluate(manifest, project.model(), training, data, overrides):
-        click.echo(line, err=line.startswith("Warning"))
+    from . import evaluate_command
+
+    manifest, model, training = project.manifest, project.model(), project.training()
+    say = partial(click.echo, err=True)
+    found = evaluation.evaluate(manifest, model, training, data, overrides, say)
+    for line in evaluate_command.show(manifest, model, found, compare, markdown):
+        click.echo(line)
+    if browse and find_spec("skore"):
+        click.launch(str(project.package.root / evaluate_command.PAGE))
+
+
+@click.command()
+@click.option(
+    "--where", metavar="EXPRESSION", help='Which ones: "accuracy > 0.9 and trees == 100".'
+)
+@click.option("--last", type=click.IntRange(1), help="So many of the newest.")
+@click.option("--sort", metavar="COLUMN", help="The greatest first; -COLUMN: the least first.")
+@click.option("--plot", metavar="METRIC", help="Draw a metric over time, here and as a PNG.")
+@click.option("--json", "as_json", is_flag=True, help="Print all that is recorded.")
+@click.option(
+    "--send", is_flag=True, help="Send them to the MLflow server in $MLFLOW_TRACKING_URI."
+)
+@click.pass_obj
+def runs(
+    project: Project, where: str, last: int, sort: str, plot: str, as_json: bool, send: bool
+) -> None:
+    """Show the trainings so far: their settings and metrics."""
+    package = project.package
+    entries = records.read(package, partial(click.echo, err=True))
+    if not entries:
+        raise ProjectError(f"{records.RUNS} has no run. Run: {package.command} train")
+    table = records.select(entries, where, last, sort)
+    chosen = [entries[place] for place in table.index]
+    if plot:
+        for line in records.curve(package, table, plot):
+            click.echo(line)
+    elif send:
+        for entry in chosen:
+            click.echo(tracking.send(package, entry))
+    elif as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(chosen)))
+    else:
+        click.echo(records.text(table))
 
 
 @click.command()
@@ -143,20 +198,92 @@ def example(project: Project) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode({"data": examples})))
 
 
+def _names(ctx: click.Context, option: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else [name for name in value.split(",") if name]
+
+
 @click.command()
-@click.argument("rows", required=False)
+@click.argument("rows", nargs=-1, metavar="[ROWS | INPUT...]")
+@click.option("-o", "--output", help="A file or folder for the predictions of whole files.")
 @click.option("--example", is_flag=True, help="Predict the model's own example rows.")
 @click.option(
     "--missing", multiple=True, metavar="COLUMN", help="A field that the table has no column for."
 )
+@click.option("--keep", metavar="NAMES", callback=_names, help="Columns to keep, instead of all.")
+@click.option(
+    "--format", type=click.Choice(["csv", "jsonl", "parquet"]), help="Of the files of a folder."
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    help="What to do about a row that does not fit: skip lists it in OUTPUT.rejected.jsonl.",
+)
+@click.option(
+    "--max-errors",
+    type=click.IntRange(0),
+    default=1_000,
+    show_default=True,
+    help="How many rows may be skipped.",
+)
+@click.option("--force", is_flag=True, help="Begin anew, instead of going on.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; one a core, at most 4.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray", "dask"]), default="local", show_default=True
+)
+@click.option("--address", help="Of a Ray or Dask cluster; one on this machine if not given.")
 @traceback_option
 @click.pass_obj
-def predict(project: Project, rows: str | None, example: bool, missing: tuple[str, ...]) -> None:
-    """Predict ROWS: JSON, a .json, .jsonl, .csv or .parquet file, or - for standard input."""
+def predict(
+    project: Project,
+    rows: tuple[str, ...],
+    output: str | None,
+    example: bool,
+    missing: tuple[str, ...],
+    keep: list[str] | None,
+    format: str | None,
+    on_error: str,
+    max_errors: int,
+    force: bool,
+    workers: int | None,
+    engine: str,
+    address: str | None,
+) -> None:
+    """Predict ROWS: JSON, a .json, .jsonl, .csv or .parquet file, or - for standard input.
+
+    With -o, predict whole files, folders and patterns, also of s3:// and gs://, in bounded memory.
+    The same command goes on where it was stopped.
+    """
+    if output is None:
+        _predict_rows(project, rows, example, missing)
+        return
+    if not rows or example:
+        raise click.UsageError("Give files or folders to predict.")
+    from . import scoring
+
+    all_frames = bool(click.get_current_context().meta.get(TRACEBACK))
+    options = scoring.Options(
+        format, keep, missing, on_error == "skip", max_errors, force, all_frames
+    )
+    chosen = scoring.engines.choose(engine, address, workers, project.package.folder)
+    try:
+        for line in scoring.predict(project.package, rows, output, options, chosen):
+            click.echo(line)
+    except scoring.Interrupted as error:
+        click.echo(str(error), err=True)
+        raise Exit(130) from error
+
+
+def _predict_rows(
+    project: Project, rows: tuple[str, ...], example: bool, missing: tuple[str, ...]
+) -> None:
+    """Print the predictions of rows that are given at once."""
+    if len(rows) > 1:
+        raise click.UsageError("Give -o OUTPUT to predict several files.")
     if bool(rows) == example:
         raise click.UsageError("Give rows to predict (JSON, a file, or -), or --example.")
     model = project.model()
-    body, kind = _read(rows) if rows else _examples(model)
+    body, kind = _read(rows[0]) if rows else _examples(model)
     answer = _predict(model, body, kind, missing)
     if kind == "application/json":
         answer = msgspec.json.format(answer) + b"\n"
@@ -211,7 +338,12 @@ def schema(
 
 @click.command()
 @click.option("--host", help="Address to listen on; 0.0.0.0 to be reached from other machines.")
-@click.option("--port", envvar="PORT", help="Port to listen on; 0 for any free one. [$PORT]")
+@click.option(
+    "--port",
+    envvar=["SAGEMAKER_BIND_TO_PORT", "PORT"],
+    help="Port to listen on; 0 for any free one. [$PORT]",
+)
+@click.option("--grpc-port", help="Port for gRPC, which is served beside HTTP; 0 for any free one.")
 @click.option("--workers", envvar="WEB_CONCURRENCY", help="Processes. [$WEB_CONCURRENCY]")
 @click.option("--reload", is_flag=True, help="Restart when the code or an artifact changes.")
 @settings_option
@@ -221,6 +353,7 @@ def serve(
     project: Project,
     host: str | None,
     port: str | None,
+    grpc_port: str | None,
     workers: str | None,
     reload: bool,
     overrides: dict[str, str],
@@ -230,7 +363,7 @@ def serve(
     from .service import ServeConfig
     from .serving import serve as run
 
-    options = {"host": host, "port": port, "workers": workers}
+    options = {"host": host, "port": port, "grpc_port": grpc_port, "workers": workers}
     chosen = {key: value for key, value in options.items() if value is not None}
 
     def configure() -> ServeConfig:

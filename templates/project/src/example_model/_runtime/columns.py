@@ -229,12 +229,12 @@ def _objects(column: Mapping[str, Any], of: Field) -> list[Any]:
     inner = next((option for option in (of.type,) if is_record(option)), None)
     if inner is not None:
         return to_rows(column, inner)
-    parts = {_key(key): plain_list(values) for key, values in column.items()}
+    parts = {key_of(key): plain_list(values) for key, values in column.items()}
     rows = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
     return _values(rows, of)
 
 
-def _key(key: Any) -> str:
+def key_of(key: Any) -> str:
     """A key as JSON has it: a class that is true or false is written as JSON writes it."""
     return str(key).lower() if isinstance(plain(key), bool) else str(key)
 

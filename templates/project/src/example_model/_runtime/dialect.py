@@ -269,7 +269,7 @@ class Source:
 
         number = 0
         try:
-            for batch in self._open_parquet().iter_batches(PIECE):
+            for batch in self._open_parquet().iter_batches(PIECE, use_threads=False):
                 for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     number += 1
                     yield number, [None if cell != cell else cell for cell in cells]

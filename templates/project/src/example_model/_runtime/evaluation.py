@@ -1,15 +1,15 @@
 """How well a saved model predicts rows that it was not trained on."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from . import staging
-from .columns import Columns, answer_columns, flat, size, to_rows
+from .columns import Columns, answer_columns, flat, key_of, size, to_rows
 from .config import Config
 from .errors import InvalidRow, ProjectError
 from .manifest import Manifest, file_digest
@@ -25,57 +25,96 @@ class Training:
     data: Any
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation found out. Without rows, the training's own metrics are all that is known."""
+
+    metrics: dict[str, Any]
+    measure: Callable[[Any, Columns], Mapping[str, Any]] | None = None
+    rows: Table | None = None
+    predicted: Columns = field(default_factory=dict)
+    target: str | None = None  # the field of a prediction that `rows.target` is the truth of
+    fitted: Table | None = None  # the rows of the training
+
+
 def evaluate(
     manifest: Manifest,
     model: Any,
     training: Training,
     data: str | None,
     overrides: Mapping[str, str],
-) -> Iterator[str]:
-    """Evaluate the saved model on held-out rows, or on those of the file `data`, and say what came of it.
+    say: Callable[[str], Any],
+) -> Evaluated:
+    """Evaluate the saved model on held-out rows, or on those of the file `data`.
 
     Writes reports/evaluation.json. The record of the training stays as it is.
     """
     record = manifest.read().run
     settings = _settings(manifest, record, training, overrides)
     if not hasattr(training.train, "split"):
-        yield from _evaluate_itself(manifest, model, training, record)
-        return
+        return _write(manifest, record, Evaluated(_own_metrics(model, training)), {})
     fitted, rows = training.train.split(settings)
     if data is not None:
         rows = training.data.read(str(Path(data).resolve()))
+    if not len(rows):
+        raise ProjectError("No rows were held out to evaluate on. Give some with --data FILE.")
     for name in manifest.changed_data():
-        yield f"Warning: {name} has changed since the training, which may have seen some of these rows."
+        say(
+            f"Warning: {name} has changed since the training, which may have seen some of these rows."
+        )
     known = seen(rows, fitted)
     if known:
-        yield f"Warning: the training saw {known:,} of these {len(rows):,} rows."
-    metrics = measure(training.train.metrics, rows, predict(model, rows))
+        say(f"Warning: the training saw {known:,} of these {len(rows):,} rows.")
+    predicted = predict(model, rows)
+    metrics = measure(training.train.metrics, rows, predicted)
+    target = getattr(training.train, "TARGET", getattr(training.data, "TARGET", None))
+    found = Evaluated(metrics, training.train.metrics, rows, predicted, target, fitted)
     digests = {path.name: file_digest(path) for path in rows.sources}
-    yield from _report(manifest, record, {"data": digests, "seen": known, "metrics": metrics})
+    return _write(manifest, record, found, {"data": digests, "seen": known})
 
 
-def _evaluate_itself(
-    manifest: Manifest, model: Any, training: Training, record: Mapping[str, Any]
-) -> Iterator[str]:
-    """Evaluate a model whose training holds no rows out, by its own function."""
+def _own_metrics(model: Any, training: Training) -> dict[str, Any]:
+    """The metrics of a model whose training holds no rows out, by its own function."""
     if not hasattr(training.train, "evaluate"):
         raise ProjectError(
             f"{training.train.__file__} has neither split(settings), which returns training and "
             "held-out rows, nor evaluate(model), which returns metrics. Write one of them."
         )
-    yield from _report(manifest, record, {"metrics": plain(training.train.evaluate(model))})
+    return plain(training.train.evaluate(model))
 
 
-def _report(
-    manifest: Manifest, record: Mapping[str, Any], evaluated: dict[str, Any]
-) -> Iterator[str]:
+def _write(
+    manifest: Manifest, record: Mapping[str, Any], found: Evaluated, facts: dict[str, Any]
+) -> Evaluated:
     trained = {key: record.get(key) for key in ("commit", "created")}
-    content = msgspec.json.encode({**evaluated, "trained": trained})
+    content = msgspec.json.encode({**facts, "metrics": found.metrics, "trained": trained})
     package = manifest.package
     path = package.written(package.root / "reports" / "evaluation.json")
     staging.write_whole(path, msgspec.json.format(content) + b"\n")
-    yield f"{summary(evaluated['metrics'])}."
-    yield "The evaluation is in reports/evaluation.json."
+    return found
+
+
+def naive(found: Evaluated) -> dict[str, Any]:
+    """Measure predictions of the most frequent class, or of the mean, for the same rows.
+
+    Empty where the training's metrics do not take them.
+    """
+    if found.rows is None or found.fitted is None or found.measure is None:
+        return {}
+    from sklearn.dummy import DummyClassifier, DummyRegressor  # late: only training has it
+
+    shares = next((n for n, v in found.predicted.items() if isinstance(v, Mapping)), None)
+    target = found.fitted.target
+    kind = DummyRegressor if shares is None and target.dtype.kind in "fiu" else DummyClassifier
+    dummy = kind().fit(target, target)
+    answers: Columns = {name: dummy.predict(found.rows.target) for name in found.predicted}
+    if shares is not None:
+        columns = dict(zip(dummy.classes_, dummy.predict_proba(found.rows.target).T, strict=True))
+        answers[shares] = {key_of(name): values for name, values in columns.items()}
+    try:
+        return measure(found.measure, found.rows, answers)
+    except Exception:  # it is the user's function, and may take what only this model gives
+        return {}
 
 
 def _settings(

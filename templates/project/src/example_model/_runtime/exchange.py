@@ -3,32 +3,36 @@
 import csv
 import importlib.util
 import io
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 import msgspec
 
+from . import arrow, arrow_stream, pieces, readers, whole_columns
 from . import columns as columnar
-from . import pieces, readers
+from .block import Block
 from .columns import ALONE
 from .faults import MOST, Fault, InvalidRows, told
-from .fields import Field, field, kind_of, peel
+from .fields import Field, field, fields, kind_of, peel
+from .headers import match
 from .pieces import Piece
 from .signature import InvalidAnswers, Schema
 
 Render = Callable[[Any], bytes]
 Decode = Callable[..., tuple[Any, Render]]
 PARQUET = "application/vnd.apache.parquet"
-MOST_BYTES = 256 * 1024 * 1024  # that a Parquet request may unpack to
+ARROW = "application/vnd.apache.arrow.stream"
+MOST_BYTES = 256 * 1024 * 1024  # that a request in Parquet or Arrow may unpack to
 ALONE_IN = "input"  # the column of rows that are single values
 
 
 def from_request(schema: Schema, body: bytes, absent: Collection[str] = ()) -> tuple[Any, Render]:
-    """Rows as {"data": rows}, predictions as {"predictions": predictions}."""
+    """Rows as {"data": rows}, predictions as {"predictions": predictions}, or bare if the model says so."""
     rows = schema.decode_request(body)
 
     def render(answers: Any) -> bytes:
-        return b'{"predictions":' + schema.encode_answers(rows, answers) + b"}"
+        found = schema.encode_answers(rows, answers)
+        return found if schema.bare else b'{"predictions":' + found + b"}"
 
     return rows, render
 
@@ -67,22 +71,72 @@ def from_csv(schema: Schema, body: bytes, absent: Collection[str] = ()) -> tuple
         names = header
     schema.check_number(len(records) - 1)
     piece = _numbered(readers.csv_piece(header, records[1:]))
-    rows = _rows(schema, piece, absent, named=bool(names))
+    rows = piece_rows(schema, piece, absent, named=bool(names))
     return rows, lambda answers: _to_csv(header, records[1:], schema.answers(rows, answers))
 
 
 def from_parquet(schema: Schema, body: bytes, absent: Collection[str] = ()) -> tuple[Any, Render]:
     """A Parquet file, and the same file with the predictions as further columns."""
-    found = list(
-        readers.parquet_batches(io.BytesIO(body), 1_024, check=schema.check_number, most=MOST_BYTES)
-    )
-    batches = [batch for batch, _ in found]
-    names = batches[0].schema.names
-    cells = {name: [cell for _, piece in found for cell in piece.cells[name]] for name in names}
-    number = sum(batch.num_rows for batch in batches)
-    piece = Piece(cells, range(1, number + 1), text=False, header=names)
-    rows = _rows(schema, piece, absent, named=not all(_is_number(name) for name in names))
-    return rows, lambda answers: _to_parquet(batches, schema.answers(rows, answers))
+    file = io.BytesIO(body)
+    found = readers.parquet_batches(file, 1_024, check=schema.check_number, most=MOST_BYTES)
+    return _from_batches(schema, [batch for batch, _ in found], absent, _as_parquet)
+
+
+def from_arrow(schema: Schema, body: bytes, absent: Collection[str] = ()) -> tuple[Any, Render]:
+    """An Arrow IPC stream, and the same table with the predictions as further columns."""
+    batches = list(arrow_stream.batches(body, schema.check_number, MOST_BYTES))
+    return _from_batches(schema, batches, absent, _as_stream)
+
+
+def _from_batches(
+    schema: Schema, batches: Sequence[Any], absent: Collection[str], write: Callable[[Any], bytes]
+) -> tuple[Any, Render]:
+    import pyarrow
+
+    schema.check_number(sum(batch.num_rows for batch in batches))
+    try:
+        if sum(map(arrow_stream.unpacked, batches)) > MOST_BYTES:
+            raise InvalidRows([Fault(f"the table unpacks to more than {MOST_BYTES:,} bytes")])
+        whole = pyarrow.concat_batches(batches)
+        table = pyarrow.Table.from_batches([whole])
+        piece = readers.batch_piece(whole, range(1, whole.num_rows + 1))
+        rows = _block(schema, whole, absent)
+        if rows is None:
+            numbered = all(_is_number(name) for name in whole.schema.names)
+            rows = piece_rows(schema, piece, absent, named=not numbered)
+    except (UnicodeDecodeError, OverflowError) as error:
+        raise InvalidRows([Fault(f"a name or a value cannot be read: {error}")]) from error
+    return rows, lambda answers: write(_widened(table, _columns(schema, rows, answers)))
+
+
+def _block(schema: Schema, batch: Any, absent: Collection[str]) -> Block | None:
+    """The rows as columns, where the model takes them and nothing is to be said of them."""
+    if not schema.columnwise:
+        return None
+    names, columns = batch.schema.names, {}
+    match(names, schema.fields, absent)
+    for part in schema.fields:
+        if part.key in names:
+            column = arrow.array(batch.column(part.key), part)
+        elif not part.required:
+            column = columnar.to_array([part.default()] * batch.num_rows, part)
+        else:
+            return None
+        if column is None:
+            return None
+        columns[part.key] = column
+    return Block(columns, batch.num_rows)
+
+
+def _columns(schema: Schema, rows: Any, answers: Any) -> dict[str, Any]:
+    """Answers as columns of a table."""
+    if not isinstance(answers, Block):
+        return flat(schema.answers(rows, answers))
+    names = [part.key for part in fields(schema.answer)] or [ALONE]
+    found = whole_columns.answered(answers, schema, names)
+    if found is None:
+        return flat(schema.answers(rows, columnar.to_rows(answers.columns, schema.answer)))
+    return columnar.flat(found if names == [ALONE] else {ALONE: found})
 
 
 KINDS: dict[str, Decode] = {
@@ -92,7 +146,12 @@ KINDS: dict[str, Decode] = {
     "text/csv": from_csv,
 }
 if importlib.util.find_spec("pyarrow"):
-    KINDS[PARQUET] = from_parquet
+    KINDS |= {PARQUET: from_parquet, ARROW: from_arrow}
+REQUESTS: dict[str, Decode] = {
+    "application/json": from_request,
+    **{kind: KINDS[kind] for kind in (PARQUET, ARROW) if kind in KINDS},
+}
+"""What /predict takes, where JSON has its rows in an object."""
 SUFFIXES = {
     ".json": "application/json",
     ".jsonl": "application/jsonlines",
@@ -108,7 +167,9 @@ def _numbered(piece: Piece) -> Piece:
     return piece._replace(faults=faults)
 
 
-def _rows(schema: Schema, piece: Piece, absent: Collection[str], named: bool) -> Any:
+def piece_rows(
+    schema: Schema, piece: Piece, absent: Collection[str] = (), named: bool = True
+) -> Any:
     """The rows of a table, as the model takes them. Raises InvalidRows."""
     if schema.fields:
         return record_rows(schema.row, pieces.complete(piece, schema.fields, absent)[0])
@@ -222,18 +283,30 @@ def _cell(value: Any) -> Any:
     return msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
 
 
-def _to_parquet(batches: Sequence[Any], answers: Sequence[Any]) -> bytes:
+def _widened(table: Any, answers: Mapping[str, Any]) -> Any:
+    """A table with the answers as further columns."""
     import pyarrow
-    import pyarrow.parquet
 
-    table = pyarrow.Table.from_batches(batches)
     try:
-        for name, values in flat(answers).items():
+        for name, values in answers.items():
             table = table.append_column(name, pyarrow.array(values))
     except (pyarrow.ArrowException, TypeError) as error:
-        raise InvalidAnswers(
-            f"The answers cannot be written as Parquet columns: {error}"
-        ) from error
+        raise InvalidAnswers(f"The answers cannot be written as columns: {error}") from error
+    return table
+
+
+def _as_parquet(table: Any) -> bytes:
+    import pyarrow.parquet
+
     out = io.BytesIO()
     pyarrow.parquet.write_table(table, out)
+    return out.getvalue()
+
+
+def _as_stream(table: Any) -> bytes:
+    import pyarrow
+
+    out = io.BytesIO()
+    with pyarrow.ipc.new_stream(out, table.schema) as stream:
+        stream.write_table(table)
     return out.getvalue()

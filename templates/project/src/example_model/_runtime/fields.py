@@ -62,6 +62,11 @@ class Field:
         return not self.required and self.default() is msgspec.UNSET
 
     @property
+    def is_private(self) -> bool:
+        """Whether it is marked: Annotated[str, Meta(extra={"private": True})]."""
+        return any((meta.extra or {}).get("private") for meta in peel(self.type).metas)
+
+    @property
     def has_gaps(self) -> bool:
         """Whether a row may be without a value."""
         return self.kind.nullable or self.is_unset

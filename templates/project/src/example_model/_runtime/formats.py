@@ -320,15 +320,15 @@ def install(*packages: str) -> str:
     return f"Run: poetry add {wanted} (outside a checkout: pip install {wanted})"
 
 
-def need(module: str) -> Any:
-    """A module of a library that not every project has. Raises ProjectError where it is missing."""
+def need(module: str, how: str = "") -> Any:
+    """A module of a library that not every project has. Raises ProjectError that says how to get it."""
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         library = module.partition(".")[0]
         if (error.name or "").partition(".")[0] != library:
             raise
-        raise ProjectError(f"{library} is not installed. {install(library)}") from error
+        raise ProjectError(f"{library} is not installed. {how or install(library)}") from error
 
 
 def _version(library: str) -> str:

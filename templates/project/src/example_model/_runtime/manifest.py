@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import formats, staging
+from . import formats, runs, staging
 from .errors import ProjectError
 from .package import Package
 
@@ -23,7 +23,7 @@ FORMAT = 1  # of the file; a reader of this version reads no later one
 # What Git LFS and DVC leave in the place of a file that they keep elsewhere, and how to get it.
 POINTERS = {
     b"version https://git-lfs.github.com/spec/": ("a Git LFS pointer", "git lfs pull"),
-    b"outs:\n": ("a DVC pointer", "dvc pull"),
+    b"outs:\n": ("a DVC pointer", "poetry ml data pull"),
 }
 
 
@@ -147,12 +147,17 @@ class Manifest:
         return all(Path(name).suffix in formats.DATA for name in self.read().artifacts)
 
     @property
+    def recorded(self) -> dict[str, Any]:
+        """What is known of the training; empty where there is no manifest that can be read."""
+        return self._known().run
+
+    @property
     def independent(self) -> bool | None:
         """Whether the training found that a row's prediction depends on no other row of the call.
 
         None where it did not test that, or there is no manifest that can be read.
         """
-        recorded = self._known().run.get("independent")
+        recorded = self.recorded.get("independent")
         return recorded if isinstance(recorded, bool) else None
 
     def verify(self) -> list[str]:
@@ -222,7 +227,7 @@ class Manifest:
         if self._staged:
             raise ProjectError("A training runs already: manifest.run cannot be nested.")
         self._written(self._folder / MANIFEST)
-        if self.package.project_dir and self._is_own:
+        if self.package.project_dir and self.is_own:
             self.package.written(self.package.project_dir / METRICS)
         self._settle()
         self._staged = staging.stage(self._folder)
@@ -244,12 +249,12 @@ class Manifest:
         run.report()
 
     @property
-    def _is_own(self) -> bool:
+    def is_own(self) -> bool:
         """Whether these are the package's own artifacts, and not those of a folder that was named."""
         return self._folder == self.package.artifacts_dir
 
     def _written(self, path: Path) -> Path:
-        return self.package.written(path) if self._is_own else path
+        return self.package.written(path) if self.is_own else path
 
     def _settle(self) -> None:
         """Finish what a training has committed, and what tells of it, if that was cut short."""
@@ -276,16 +281,18 @@ class Manifest:
         return former.artifacts.keys() - new.artifacts.keys()
 
     def _tell(self) -> None:
-        """Write reports/metrics.json anew from the manifest."""
+        """Write reports/metrics.json anew from the manifest, and the run's line into reports/runs.jsonl."""
         root = self.package.project_dir
-        if root is None or not self._is_own:
+        if root is None or not self.is_own:
             return
         content = (self._folder / MANIFEST).read_bytes()
-        metrics = msgspec.json.decode(content, type=Record).run.get("metrics", {})
+        record = msgspec.json.decode(content, type=Record)
         staging.write_whole(
             self.package.written(root / METRICS),
-            msgspec.json.format(msgspec.json.encode(metrics)) + b"\n",
+            msgspec.json.format(msgspec.json.encode(record.run.get("metrics", {}))) + b"\n",
         )
+        libraries = {k: v for each in record.artifacts.values() for k, v in each.libraries.items()}
+        runs.add(self.package, record.run, libraries)
 
     def _known(self) -> Record:
         """Read the manifest, or begin a new one where none can be read: saving repairs that."""
@@ -315,7 +322,9 @@ class Manifest:
     def _fetch(self, name: str) -> str:
         path = self.folder / name
         beside = path.with_name(f"{path.name}.dvc"), self.folder.with_name("artifacts.dvc")
-        return "Run: dvc pull" if any(file.exists() for file in beside) else self._train()
+        return (
+            "Run: poetry ml data pull" if any(file.exists() for file in beside) else self._train()
+        )
 
     def _train(self) -> str:
         if self.package.project_dir is None:

@@ -9,10 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
+
+from .errors import ProjectError
 
 MOST = 10_000  # lines that wait to be written
 PIECE = 4_096  # bytes: what a pipe takes as a whole, whatever other processes write
+FULL = 32 * 1024 * 1024  # bytes of a file of which one full one is kept
 PAUSE = 0.02  # seconds in which lines gather, so that the writer is seldom woken
 
 
@@ -71,11 +75,40 @@ class Output:
         left = memoryview(b"".join(piece))
         try:
             while left:
-                left = left[os.write(self._file, left) :]
-        except OSError as error:
+                left = left[self._put(left) :]
+        except (OSError, ProjectError) as error:
             if isinstance(error, BlockingIOError):  # somebody has made it so, for all
                 select.select([], [self._file], [], 1)
             self._on_drop(len(piece))
+
+    def _put(self, piece: memoryview) -> int:
+        return os.write(self._file, piece)
+
+
+class Bounded(Output):
+    """Writes lines to a file that is renamed when it is full; one full file is kept."""
+
+    def __init__(self, path: Path, on_drop: Callable[[int], None]) -> None:
+        self._path = path
+        super().__init__(_appending(path), on_drop)
+
+    def _put(self, piece: memoryview) -> int:
+        if self._file >= 0 and os.fstat(self._file).st_size + len(piece) > FULL:
+            full, self._file = self._file, -1  # no file, should the next one not open
+            os.close(full)
+            self._path.replace(self._path.with_suffix(".full.jsonl"))
+        if self._file < 0:
+            self._file = _appending(self._path)
+        return super()._put(piece)
+
+
+def _appending(path: Path) -> int:
+    """Open a file for lines. Raises ProjectError where that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 class LogHandler(logging.Handler):
@@ -111,25 +144,24 @@ class LogHandler(logging.Handler):
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Interrupt a system call of the main thread after a time. Raises TimeoutError."""
-    if (
-        not hasattr(signal, "setitimer")
-        or threading.current_thread() is not threading.main_thread()
-    ):
+def at_most(seconds: float, *numbers: signal.Signals) -> Iterator[None]:
+    """Interrupt what the main thread does after a time, or at one of these signals. Raises TimeoutError."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not hasattr(signal, "setitimer") or not is_main:
         yield
         return
 
-    def interrupt(*_: Any) -> None:
-        raise TimeoutError
+    def interrupt(number: int, _: Any) -> None:
+        raise TimeoutError(f"It was interrupted by signal {number}.")
 
-    former = signal.signal(signal.SIGALRM, interrupt)
+    former = {number: signal.signal(number, interrupt) for number in (signal.SIGALRM, *numbers)}
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 HANDLER = LogHandler()

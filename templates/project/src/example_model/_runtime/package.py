@@ -1,5 +1,6 @@
 """The package that the machinery serves: its names, and where its things are."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +40,27 @@ class Package:
         """The trained files."""
         return self.folder / "artifacts"
 
+    @property
+    def digest(self) -> str:
+        """A hash of what predicts: the code, and the manifest, which has the hashes of the artifacts."""
+        total = hashlib.sha256()
+        for path in [*sorted(self.folder.rglob("*.py")), self.artifacts_dir / "manifest.json"]:
+            content = path.read_bytes() if path.exists() else b""
+            total.update(f"{path.relative_to(self.folder).as_posix()} {len(content)}\n".encode())
+            total.update(content)
+        return total.hexdigest()
+
     def data(self, name: str) -> Path:
-        """Return the path of a file below data/. Raises ProjectError where there is no data/."""
+        """Return the path of a file below data/. Raises ProjectError where it is not here."""
         if self.data_dir is None:
             raise ProjectError(
                 "data/ is not part of the installed package. Run this in a checkout of the project."
             )
-        return self.data_dir / name
+        path = self.data_dir / name
+        places = [p for p in (path, *path.parents) if p.is_relative_to(self.data_dir)]
+        if not path.exists() and any(p.with_name(f"{p.name}.dvc").is_file() for p in places):
+            raise ProjectError(f"{path} is kept by DVC, and not here. Run: poetry ml data pull")
+        return path
 
     def written(self, path: Path) -> Path:
         """Return a path that is to be put in its place, whatever is there: the link that it may be goes.

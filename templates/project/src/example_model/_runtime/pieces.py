@@ -43,8 +43,10 @@ def complete(
     header = piece.header or list(piece.cells)
     unused = match(header, found, absent, targets, source, piece.partial)
     without = [part.key for part in found if part.key not in header]
-    gaps = dict.fromkeys(without, [gap] * len(piece.lines))
-    return piece._replace(cells={**piece.cells, **gaps}), unused
+    if without:
+        gaps = dict.fromkeys(without, [gap] * len(piece.lines))
+        piece = piece._replace(cells={**piece.cells, **gaps})
+    return piece, unused
 
 
 def values(piece: Piece, row: Any) -> dict[str, list[Any]]:

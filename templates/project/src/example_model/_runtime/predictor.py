@@ -13,6 +13,8 @@ from .formats import need
 METHODS = ("predict", "predict_proba", "decision_function", "transform", "score_samples")
 """What an estimator may be asked, as far as it offers it."""
 
+PAIR = ("predict", "predict_proba")  # which a classifier computes together
+
 KEY = "estimator"  # of the Spec among an ONNX file's metadata
 NUMPY = {  # what onnxruntime calls the types that the converters take
     "tensor(float)": np.float32,
@@ -142,17 +144,13 @@ class Onnx:
         self._options = need("onnxruntime").RunOptions()
         self._options.log_severity_level = 4  # what goes wrong is raised as an error
         self._places = [_places(one.values) for one in spec.classes]
+        self._last: tuple[dict[str, Any], dict[str, Any]] = {}, {}
 
     def ask(self, method: str, columns: Mapping[str, Any]) -> Any:
         answer = self._spec.methods[method]
         if answer.of:
             return self.ask(answer.of, columns) + answer.offset
-        try:
-            (found,) = self._session.run([method], self._tensors(columns), self._options)
-        except (InvalidRow, ProjectError):
-            raise
-        except Exception as error:  # onnxruntime's have no base of their own
-            raise ValueError(f"The model cannot predict these rows: {error}") from error
+        found = self._run(method, self._tensors(columns))
         if method == "predict" and self._classes:
             return self._labels(found, answer)
         if answer.widths is None:
@@ -162,6 +160,21 @@ class Onnx:
             _numbers(one[:, :width], msgspec.structs.replace(answer, shape=[width]))
             for one, width in arrays
         ]
+
+    def _run(self, method: str, tensors: dict[str, Any]) -> Any:
+        """What the session says: labels and probabilities cost one run, whichever is asked for first."""
+        asked, known = self._last  # read once: another thread may replace it
+        if method in known and _equal(asked, tensors):
+            return known[method]
+        outputs = PAIR if method in PAIR and self._spec.methods.keys() >= set(PAIR) else (method,)
+        try:
+            found = self._session.run(list(outputs), tensors, self._options)
+        except Exception as error:  # onnxruntime's have no base of their own
+            raise ValueError(f"The model cannot predict these rows: {error}") from error
+        answers = dict(zip(outputs, found, strict=True))
+        if outputs == PAIR:  # copies: an array may be the caller's own, who may change it
+            self._last = {name: tensor.copy() for name, tensor in tensors.items()}, answers
+        return answers[method]
 
     def _tensors(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """One tensor for all columns, or one for each."""
@@ -200,6 +213,8 @@ class Onnx:
             raise InvalidRow(text, row, column.name)
 
     def _texts(self, column: Column, values: Any) -> Any:
+        if set(map(type, values.tolist())) == {str}:
+            return np.asarray(values, object)
         texts = np.empty(len(values), object)
         for row, value in enumerate(values):
             if not isinstance(value, str):
@@ -366,6 +381,17 @@ def _places(classes: list[Any]) -> dict[Any, int]:
     if not any(isinstance(one, str) for one in classes):
         places |= {int(one): place for place, one in enumerate(classes)}
     return places
+
+
+def _equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether tensors are the same in every bit, NaN included."""
+    return all(_bits_equal(one[name], tensor) for name, tensor in other.items())
+
+
+def _bits_equal(one: Any, other: Any) -> bool:
+    if one.dtype.kind == "f" and one.dtype == other.dtype:
+        one, other = one.view(f"i{one.itemsize}"), other.view(f"i{other.itemsize}")
+    return bool(np.array_equal(one, other))
 
 
 def _indices(labels: Any, places: dict[Any, int]) -> list[int]:

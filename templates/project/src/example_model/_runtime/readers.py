@@ -3,11 +3,13 @@
 import csv
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, BinaryIO
 
 import msgspec
 
+from . import arrow
 from .errors import ProjectError
 from .faults import Fault, InvalidRows, shown
 from .pieces import Piece
@@ -16,12 +18,14 @@ Words = Collection[str]
 BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def csv_pieces(file: BinaryIO, size: int, missing: Words = (), source: str = "") -> Iterator[Piece]:
+def csv_pieces(
+    file: BinaryIO, size: int, missing: Words = (), source: str = "", skipped: int = 0
+) -> Iterator[Piece]:
     """Pieces of a CSV file with a header, of at most `size` rows: cells are text, None where empty.
 
-    Raises InvalidRows where it is no CSV, or not UTF-8.
+    `skipped` is how many lines are left out after the header. Raises InvalidRows where it is no CSV, or not UTF-8.
     """
-    records = _records(file, source)
+    records = _records(file, source, skipped)
     _, header = next(records, (0, []))
     if not header:
         raise InvalidRows([Fault("the table is empty")], source)
@@ -29,12 +33,19 @@ def csv_pieces(file: BinaryIO, size: int, missing: Words = (), source: str = "")
         yield csv_piece(header, found, missing)
 
 
+def csv_header(file: BinaryIO, source: str = "") -> list[str]:
+    """The header of a CSV file. Raises InvalidRows where there is none."""
+    for _, header in _records(file, source):
+        return header
+    raise InvalidRows([Fault("the table is empty")], source)
+
+
 def csv_piece(
     header: Sequence[str], records: Sequence[tuple[int, list[str]]], missing: Words = ()
 ) -> Piece:
     """A piece of such lines, with their numbers."""
     width, faults = len(header), []
-    if any(len(row) != width for _, row in records):
+    if {len(row) for _, row in records} != {width}:
         for n, (line, row) in enumerate(records):
             if len(row) != width:
                 said = f"{len(row)} cells, where the header has {width}"
@@ -59,14 +70,14 @@ def records(body: bytes) -> list[tuple[int, list[str]]]:
     return list(_records(io.BytesIO(body), ""))
 
 
-def _records(file: BinaryIO, source: str) -> Iterator[tuple[int, list[str]]]:
+def _records(file: BinaryIO, source: str, skipped: int = 0) -> Iterator[tuple[int, list[str]]]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     reader, line = csv.reader(text, strict=True), 1
     try:
         for row in reader:
             if row:
                 yield line, row
-            line = reader.line_num + 1
+            line = reader.line_num + 1 + skipped
     except UnicodeDecodeError as error:
         hint = (
             "UTF-16" if error.object[:2] in BOMS else f"the byte 0x{error.object[error.start]:02x}"
@@ -80,9 +91,11 @@ def _records(file: BinaryIO, source: str) -> Iterator[tuple[int, list[str]]]:
         text.detach()
 
 
-def line_pieces(file: Iterable[bytes], size: int, source: str = "") -> Iterator[Piece]:
-    """Pieces of a file with an object in JSON on each line. Raises InvalidRows."""
-    numbered = ((n, line) for n, line in enumerate(file, 1) if line.strip())
+def line_pieces(
+    file: Iterable[bytes], size: int, source: str = "", skipped: int = 0
+) -> Iterator[Piece]:
+    """Pieces of a file with an object in JSON on each line, after `skipped` others. Raises InvalidRows."""
+    numbered = ((n, line) for n, line in enumerate(file, 1 + skipped) if line.strip())
     while found := list(islice(numbered, size)):
         objects, lines, faults = [], [], []
         for n, (number, line) in enumerate(found):
@@ -141,12 +154,14 @@ def parquet_pieces(
     source: str = "",
     check: Callable[[int], None] = lambda number: None,
     most: int = 2**63,
+    groups: range | None = None,
 ) -> Iterator[Piece]:
-    """Pieces of a Parquet file. Raises InvalidRows where it is none, or unpacks to more than `most` bytes.
+    """Pieces of a Parquet file, or of some row groups of it.
 
-    `check` is called with the number of rows before they are read.
+    `check` is called with the number of rows before they are read. Raises InvalidRows where it is no
+    such file, or unpacks to more than `most` bytes.
     """
-    for batch in parquet_batches(file, size, source, check, most):
+    for batch in parquet_batches(file, size, source, check, most, groups):
         yield batch[1]
 
 
@@ -156,28 +171,34 @@ def parquet_batches(
     source: str = "",
     check: Callable[[int], None] = lambda number: None,
     most: int = 2**63,
+    groups: range | None = None,
 ) -> Iterator[tuple[Any, Piece]]:
     """Pieces as `parquet_pieces` gives them, each with the batch that it was made from."""
+    with parquet_file(file, source) as opened:
+        counts = [opened.metadata.row_group(n).num_rows for n in range(opened.num_row_groups)]
+        groups = range(len(counts)) if groups is None else groups
+        check(sum(counts[groups.start : groups.stop]))
+        start, total = 1 + sum(counts[: groups.start]), 0
+        # Without threads: one that still reads when another has failed would abort Python as it ends.
+        for batch in opened.iter_batches(size, groups, use_threads=False):
+            total += batch.nbytes
+            if total > most:
+                raise InvalidRows([Fault(f"the table unpacks to more than {most:,} bytes")], source)
+            lines = range(start, start + batch.num_rows)
+            start += batch.num_rows
+            yield batch, batch_piece(batch, lines)
+
+
+@contextmanager
+def parquet_file(file: BinaryIO, source: str = "") -> Iterator[Any]:
+    """A pyarrow.parquet.ParquetFile to read from. Raises InvalidRows where it is none."""
     try:
         import pyarrow
         import pyarrow.parquet
     except ModuleNotFoundError as error:
         raise ProjectError("Parquet needs pyarrow. Run: poetry ml add parquet") from error
     try:
-        opened = pyarrow.parquet.ParquetFile(file)
-        check(opened.metadata.num_rows)
-        start, total = 1, 0
-        for batch in opened.iter_batches(size):
-            total += batch.nbytes
-            if total > most:
-                raise InvalidRows([Fault(f"the table unpacks to more than {most:,} bytes")], source)
-            names = batch.schema.names
-            cells = {
-                name: arrow_cells(column) for name, column in zip(names, batch.columns, strict=True)
-            }
-            lines = range(start, start + batch.num_rows)
-            start += batch.num_rows
-            yield batch, Piece(cells, lines, text=False, header=names)
+        yield pyarrow.parquet.ParquetFile(file)
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
@@ -185,16 +206,10 @@ def parquet_batches(
         raise InvalidRows([Fault(f"this is not a complete Parquet file: {why}")], source) from error
 
 
-def arrow_cells(column: Any) -> list[Any]:
-    """The values of an Arrow array, None for null and NaN; times to the microsecond."""
-    import pyarrow
-
-    kind = column.type.value_type if pyarrow.types.is_dictionary(column.type) else column.type
-    if pyarrow.types.is_timestamp(kind) and kind.unit == "ns":
-        column = column.cast(pyarrow.timestamp("us", kind.tz), safe=False)
-    if pyarrow.types.is_time64(kind) and kind.unit == "ns":
-        column = column.cast(pyarrow.time64("us"), safe=False)
-    values: list[Any] = column.to_pylist()
-    if pyarrow.types.is_floating(kind):
-        return [None if value != value else value for value in values]
-    return values
+def batch_piece(batch: Any, lines: Sequence[int]) -> Piece:
+    """A piece of an Arrow batch, whose rows have these numbers."""
+    names = batch.schema.names
+    if len(set(names)) == len(names):
+        return Piece(arrow.Cells(batch), lines, text=False, header=names)
+    columns = zip(names, batch.columns, strict=True)  # the header is refused
+    return Piece({n: arrow.cells(c) for n, c in columns}, lines, text=False, header=names)

@@ -18,18 +18,22 @@ def renew(root: Path, part: str, text: str) -> None:
         old = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError):
         return
-    pattern = re.compile(rf"(<!-- {part} -->\n).*?(<!-- /{part} -->)", re.DOTALL)
-    new = pattern.sub(lambda found: f"{found[1]}{text.strip()}\n{found[2]}", old)
-    if new != old:
+    if (new := put(old, part, text)) != old:
         staging.write_whole(path, new.encode())
+
+
+def put(old: str, part: str, text: str) -> str:
+    """Return a document with a text between <!-- part --> and <!-- /part -->, where it has these."""
+    pattern = re.compile(rf"(<!-- {part} -->\n).*?(<!-- /{part} -->)", re.DOTALL)
+    return pattern.sub(lambda found: f"{found[1]}{text.strip()}\n{found[2]}", old)
 
 
 def renew_metrics(root: Path, metrics: Mapping[str, Any]) -> None:
     """Write the metrics of a training into README.md, where there is a place for them."""
-    renew(root, "metrics", "\n".join(_metrics(metrics)))
+    renew(root, "metrics", "\n".join(metrics_table(metrics)))
 
 
-def _metrics(metrics: Mapping[str, Any]) -> Iterator[str]:
+def metrics_table(metrics: Mapping[str, Any]) -> Iterator[str]:
     numbers = {k: v for k, v in metrics.items() if k != "rows" and isinstance(v, int | float)}
     chosen = f" ({metrics['estimator']})" if "estimator" in metrics else ""
     yield f"The saved model{chosen}, on {metrics.get('rows', 0):,} rows that were held out of its training:\n"

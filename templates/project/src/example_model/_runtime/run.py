@@ -1,17 +1,21 @@
 """One training: what it saves, how good that is, and what its record says."""
 
 import platform
-import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import config, evaluation, readme, sources
+from . import card, config, evaluation, readme, runs, sources, tracking
 from .columns import Columns
+from .errors import ProjectError
+from .git import git
 from .manifest import file_digest
+from .signature import Schema
 from .tables import Table
 
 if TYPE_CHECKING:
@@ -30,10 +34,14 @@ class Run:
         self._seed = getattr(settings, "seed", None) if seed is None else seed
         self._start = time.monotonic()
         self._root = manifest.package.project_dir
-        self._commit = self._git("rev-parse", "HEAD")
-        self._clean = self._commit and not self._git("status", "--porcelain", "--", *self._sources)
+        self._commit = git(self._root, "rev-parse", "HEAD")
+        self._clean = self._commit and not git(
+            self._root, "status", "--porcelain", "--", *self._sources
+        )
+        self._schema: Schema | None = None
         self.metrics: dict[str, Any] = {}
         """How good the model is, by name: plain numbers, text and lists."""
+        self._reference: dict[str, Any] = {}
         self.independent: bool | None = None
         """Whether a row's prediction depends on no other row of the call; None where it was not tested."""
 
@@ -68,11 +76,13 @@ class Run:
         held_out.target and the predictions as columns. Raises ProjectError where the model's `predict`
         gives what its annotations do not allow, or other predictions than `predict_columns`.
         """
-        from . import independence  # late, for the same reason
+        from . import independence, shift  # late, for the same reason
 
+        self._schema = Schema.of(model)
         evaluation.check_rows(model, held_out.take(slice(independence.SAMPLE)))
         predicted = evaluation.predict(model, held_out)
         self.metrics = evaluation.measure(metrics, held_out, predicted)
+        self._reference = shift.reference(held_out, Schema.of(model).fields, predicted)
         predict = evaluation.of_columns(model)
         self.independent = independence.is_independent(predict, held_out.columns, predicted)
         if not self.independent:
@@ -98,8 +108,11 @@ class Run:
             "seed": self._seed,
             "metrics": evaluation.plain(self.metrics),
             "independent": self.independent,
+            "reference": self._reference,
             "python": platform.python_version(),
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "platform": f"{sys.platform}-{platform.machine()}",
+            "libraries": sources.libraries(self._manifest.package),
+            "created": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "seconds": round(time.monotonic() - self._start, 1),
         }
 
@@ -110,6 +123,20 @@ class Run:
             if self._root is not None:
                 readme.renew_metrics(self._root, evaluation.plain(self.metrics))
         print("Metrics are in reports/metrics.json and in the manifest.")
+        if self._root is not None and self._manifest.is_own:
+            self._compare()
+
+    def _compare(self) -> None:
+        """Print how the run differs from the one before, renew the card, and send the run where that is set."""
+        package = self._manifest.package
+        known = runs.read(package)
+        for line in [*runs.difference(known), *card.renew(package, known[-1], self._schema)]:
+            print(line)
+        if getattr(self._settings, "tracking", None):
+            try:
+                print(tracking.send(package, known[-1]))
+            except ProjectError as error:  # the training is done, and stays so
+                print(error, file=sys.stderr)
 
     @property
     def _sources(self) -> list[str]:
@@ -121,19 +148,3 @@ class Run:
         root = self._root
         is_inside = root is not None and path.is_relative_to(root)
         return (path.relative_to(root) if root and is_inside else path).as_posix()
-
-    def _git(self, *words: str) -> str | None:
-        # A repository that is not the user's own work must not run programs: no hooks, no monitor.
-        settings = (
-            "core.fsmonitor=false",
-            "core.hooksPath=/dev/null",
-            "safe.bareRepository=explicit",
-        )
-        safe = [word for setting in settings for word in ("-c", setting)]
-        try:
-            done = subprocess.run(
-                ["git", *safe, *words], cwd=self._root, capture_output=True, text=True, check=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            return None
-        return done.stdout.strip()

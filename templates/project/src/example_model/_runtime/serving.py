@@ -1,20 +1,27 @@
 """`serve`: the transport and the application, put together."""
 
 import os
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from . import output
+from .board import Board
+from .errors import ProjectError
 from .package import Package
+from .server.sockets import address_of, keep_port
 from .server.supervisor import Supervisor
-from .service.app import Service, Unavailable
-from .service.metrics import Board
+from .service.app import Service
 from .service.protocol import UNSHARED, Application, ServeConfig
 
+GRPC = ("grpc", "grpc_health", "grpc_reflection", "open_inference")
 TASKS = Path("/proc/self/task")
 
 
@@ -29,10 +36,25 @@ class Project:
         has_changed: Callable[[], bool],
         is_shareable: Callable[[], bool],
     ) -> None:
-        self.configure, self.has_changed = configure, has_changed
+        self._configure, self.has_changed = configure, has_changed
+        self._grpc: socket.socket | None = None  # keeps the port of gRPC for the processes
         self._package, self._load, self._is_shareable = package, load, is_shareable
         self._board = Board()
-        self.leave = self._board.fold
+
+    def configure(self) -> ServeConfig:
+        """Read the settings, with the port of gRPC that is kept where any free one will do."""
+        settings = self._configure()
+        if settings.grpc_port is None:
+            return settings
+        if lacking := [name for name in GRPC if find_spec(name) is None]:
+            raise ProjectError(f"gRPC needs {', '.join(lacking)}. Run: poetry ml add grpc")
+        self._grpc = self._grpc or keep_port(settings.host, settings.grpc_port)
+        return msgspec.structs.replace(settings, grpc_port=self._grpc.getsockname()[1])
+
+    @property
+    def grpc_address(self) -> str:
+        """Where gRPC is served, or nothing."""
+        return address_of(self._grpc) if self._grpc else ""
 
     def share(self) -> tuple[Any, bool]:
         """The model, loaded for all processes to share, or None; and whether forking is still safe.
@@ -65,7 +87,7 @@ class Project:
     def unavailable(self, settings: ServeConfig, seat: int) -> Application:
         """An application without a model, which refuses everything."""
         output.HANDLER.use_thread()
-        return Unavailable(self._package, settings, self._board, seat)
+        return Service(self._package, None, settings, self._board, seat)
 
 
 def serve(
@@ -85,9 +107,10 @@ def serve(
 
     def say(url: str) -> None:
         with suppress(OSError):  # nobody reads it
-            announce(url)
+            announce(f"{url} and grpc://{grpc}" if (grpc := project.grpc_address) else url)
 
-    Supervisor(Project(package, load, configure, has_changed, is_shareable)).run(say)
+    project = Project(package, load, configure, has_changed, is_shareable)
+    Supervisor(project).run(say)
 
 
 def _threads() -> int:

@@ -12,6 +12,7 @@ from . import columns as columnar
 from . import delimited, tables
 from .dialect import PLAIN, Dialect, Source
 from .faults import Fault, InvalidRows
+from .fields import Field
 
 FREQUENT = 20  # words of a column that are recorded
 MISSING_SHARE = 0.05  # by which the share of missing values may differ
@@ -41,6 +42,35 @@ def _described(values: Any) -> dict[str, Any] | None:
         result["range"] = [float(f"{value:.6g}") for value in picks]
         result["dates"] = values.dtype.kind == "M"
     return result
+
+
+def reference(table: Any, fields: Iterable[Field], predicted: columnar.Columns) -> dict[str, Any]:
+    """Return what later rows and predictions are compared with, as plain data; nothing of private fields."""
+    private = {field.key for field in fields if field.is_private}
+    found = {k: _binned(v) for k, v in table.columns.items() if k not in private and v.ndim == 1}
+    answer = next(iter(columnar.flat(predicted).values()))
+    return {"rows": len(table), "columns": found, "prediction": _binned(answer)}
+
+
+def _binned(values: Any) -> dict[str, Any]:
+    """The shares of a column's words, or of its numbers up to each decile; of free text, of its length."""
+    known = [value for value in values.tolist() if value is not None and value == value]
+    result: dict[str, Any] = {"missing": _share(len(values) - len(known), len(values))}
+    numbers = np.array([len(str(value)) for value in known], float)
+    if values.dtype.kind in "OUSb":
+        counts = Counter(str(getattr(value, "value", value)) for value in known)
+        if len(counts) <= FREQUENT and len(known) >= 2 * len(counts):
+            words = {word: _share(count, len(known)) for word, count in sorted(counts.items())}
+            return {**result, "words": words}
+        result["text"] = True
+    else:
+        numbers = _numbers(values)
+        numbers = numbers[np.isfinite(numbers)]
+        result["dates"] = values.dtype.kind == "M"
+    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, 11))) if len(numbers) else numbers
+    counted = np.bincount(np.searchsorted(edges, numbers), minlength=len(edges)).tolist()
+    shares = [_share(count, len(numbers)) for count in counted]
+    return {**result, "edges": edges.tolist(), "shares": shares}
 
 
 def _share(part: int, whole: int) -> float:

@@ -44,16 +44,20 @@ class Schema:
         answers: Any,
         max_rows: int | None = None,
         convert: Callable[[Any], Any] | None = None,
+        bare: bool = False,
     ) -> None:
-        self.rows = rows
+        self.rows, self.bare = rows, bare
         self.row = get_args(rows)[0] if get_origin(rows) is list else None
         self.answer = get_args(answers)[0] if get_origin(answers) is list else Any
         self.fields: tuple[Field, ...] = fields(self.row)
         self.max_rows, self._convert = max_rows, convert
+        self.columnwise = False
+        """Whether rows may be given as a Block: whoever calls `predict` can tell."""
         number = msgspec.Meta(min_length=1, max_length=max_rows)
         limited = rows if self.row is None else Annotated[rows, number]
         self.request = msgspec.defstruct("Request", [("data", limited)], forbid_unknown_fields=True)
-        self.response = msgspec.defstruct("Response", [("predictions", answers)])
+        wrapped = msgspec.defstruct("Response", [("predictions", answers)])
+        self.response = answers if bare else wrapped
         self._request = msgspec.json.Decoder(self.request)
         self._list = msgspec.json.Decoder(limited)
         self._row = msgspec.json.Decoder(self.row or Any)
@@ -79,7 +83,8 @@ class Schema:
                 "first parameter as list[Row], with a msgspec.Struct, dataclass or TypedDict for Row, "
                 "as a DataFrame, as an array, or not at all."
             )
-        return cls(rows, list[Any] if any(_custom(answers)) else answers, max_rows, convert)
+        answers = list[Any] if any(_custom(answers)) else answers
+        return cls(rows, answers, max_rows, convert, getattr(model, "bare", False) is True)
 
     @property
     def is_batchable(self) -> bool:
@@ -190,8 +195,12 @@ class Schema:
         return list(_settled(found, self.answer))
 
     def check_answers(self, data: Any, answers: Any) -> None:
-        """Raises InvalidAnswers where there is not one answer for each row."""
-        if self.row is None and not (isinstance(data, list) and isinstance(answers, list)):
+        """Raises InvalidAnswers where there is not one answer for each row.
+
+        A model without annotations whose answers go out bare may answer as it likes.
+        """
+        lists = isinstance(data, list) and isinstance(answers, list)
+        if self.row is None and (self.bare or not lists):
             return
         if not isinstance(answers, list):
             raise InvalidAnswers(

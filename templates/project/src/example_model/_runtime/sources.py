@@ -1,11 +1,13 @@
-"""Which code a model was trained with: a hash of each of the package's own modules."""
+"""Which code a model was trained with: the package's own modules, and the libraries that they import."""
 
 import ast
 import hashlib
+import importlib.metadata
 import sys
 from pathlib import Path
 from typing import Any
 
+from . import formats
 from .package import Package
 
 
@@ -20,6 +22,13 @@ def hashes(package: Package) -> dict[str, str]:
         if path.suffix == ".py" and path.is_relative_to(package.folder):
             found[path.relative_to(package.folder).as_posix()] = digest(path.read_bytes())
     return found
+
+
+def libraries(package: Package) -> dict[str, str]:
+    """Return the versions of the distributions that are imported, but for the package's own."""
+    roots = {name for name in sys.modules if "." not in name}
+    found = formats.distributions(roots - {package.name})
+    return {name: importlib.metadata.version(name) for name in sorted(found)}
 
 
 def digest(source: bytes) -> str:

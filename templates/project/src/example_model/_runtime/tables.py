@@ -4,21 +4,21 @@ What is a number, a date or one of some words is what JSON takes for it, and a m
 an empty cell, or Parquet's null and NaN. Rows that do not fit are named with their line, column and value.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from . import arrow, pieces, readers
 from . import columns as columnar
-from . import pieces, readers
 from .columns import Columns
 from .errors import ProjectError
-from .exchange import KINDS, SUFFIXES, Decode, Render, from_request
+from .exchange import KINDS, REQUESTS, SUFFIXES, Decode, Render
 from .faults import MOST, Fault, InvalidRows, told
 from .fields import Field, field, fields, kind_of
 from .pieces import Piece
 
-__all__ = ["KINDS", "SUFFIXES", "Columns", "Decode", "InvalidTable", "Render", "Table", "from_request", "read", "scan"]  # fmt: skip
+__all__ = ["KINDS", "REQUESTS", "SUFFIXES", "Columns", "Decode", "InvalidTable", "Render", "Table", "read", "scan"]  # fmt: skip
 
 InvalidTable = InvalidRows
 PIECE = 1_024  # rows that are in memory at once; more of them take longer to read, each
@@ -130,6 +130,14 @@ def scan(
     return _tables(wanted, size, skip, keep=True)
 
 
+def converter(
+    row: Any, source: str, absent: Collection[str] = (), skip: bool = False
+) -> Callable[[Piece], Table]:
+    """Return what makes a table of a piece, as `scan` does of the pieces of a file named `source`."""
+    wanted = _wanted(Path(source), row, None, None, (), absent)
+    return lambda piece: _table(piece, wanted, skip, keep=True)
+
+
 def _wanted(
     path: Path,
     row: Any,
@@ -183,7 +191,8 @@ def _pieces(file: BinaryIO, wanted: _Wanted, size: int) -> Iterator[Piece]:
 def _table(piece: Piece, wanted: _Wanted, skip: bool, keep: bool) -> Table:
     name, targets = wanted.source.name, [part.key for part in wanted.targets]
     piece, unused = pieces.complete(piece, fields(wanted.row), wanted.absent, targets, name)
-    piece = _pooled(piece, wanted)
+    if not keep:
+        piece = _pooled(piece, wanted)
     rejected: list[Fault] = []
     while True:
         try:
@@ -217,17 +226,24 @@ def _columns(piece: Piece, wanted: _Wanted) -> tuple[Columns, Any]:
     """The arrays of a piece. Raises ValueError where a cell does not fit."""
     if piece.faults:
         raise ValueError("A line is not a row")
-    values = pieces.values(piece, wanted.row)
     if hasattr(wanted.row, "__post_init__"):
+        values = pieces.values(piece, wanted.row)
         columns = columnar.to_columns(pieces.rows(wanted.row, values), wanted.row)
     else:
-        columns = {
-            part.key: columnar.to_array(values[part.name], part) for part in fields(wanted.row)
-        }
+        columns = {part.key: _array(part, piece) for part in fields(wanted.row)}
     goals = [_goal(part, piece) for part in wanted.targets]
     if wanted.several:
         return columns, columnar.side_by_side(goals)
     return columns, goals[0] if goals else None
+
+
+def _array(part: Field, piece: Piece) -> Any:
+    cells = piece.cells
+    if isinstance(cells, arrow.Cells):
+        found = arrow.array(cells.batch.column(part.key), part)
+        if found is not None:
+            return found
+    return columnar.to_array(columnar.read(part, cells[part.key], piece.text), part)
 
 
 def _goal(part: Field, piece: Piece) -> Any:

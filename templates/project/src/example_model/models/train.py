@@ -1,6 +1,6 @@
 """Fit the model, judge it, save it. This file is yours."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     trees: Annotated[int, Meta(ge=1)]
     max_depth: Annotated[int, Meta(ge=1)] | None
     tolerance: Annotated[float, Meta(gt=0)]
+    tracking: Literal["mlflow"] | None = None
 
 
 def train(settings: TrainConfig) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ class TrainConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     rarest: Annotated[int, Meta(ge=1)]
     strength: Annotated[float, Meta(gt=0)]
     tolerance: Annotated[float, Meta(gt=0)]
+    tracking: Literal["mlflow"] | None = None
 
 
 def train(settings: TrainConfig) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from waitress.channel import ClientDisconnected, HTTPChannel
 
 from .parser import Failure, Parser
-from .task import Refusal, Task
+from .task import Task
 
 LINGER = 2.0  # seconds for a client that was refused to read why
 
@@ -25,8 +25,7 @@ class Channel(HTTPChannel):
     close_when_flushed: bool
     request: Any
     parser_class = Parser
-    task_class = Task
-    error_task_class = Refusal
+    task_class = error_task_class = Task
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         # The first byte of a request, or of an answer, or its end: what happens now began then.
@@ -42,13 +41,15 @@ class Channel(HTTPChannel):
             self.since, self.answering = time.monotonic(), False
         return bool(super().received(data))
 
-    def write_soon(self, data: Any) -> int:
+    def write_soon(self, data: Any, whole: bool = False) -> int:
+        """Send what is a whole answer at once, where nothing is to be sent before it; the rest later."""
         with self.outbuf_lock:
-            if self.expired:
+            if self.expired or not self.connected:
                 raise ClientDisconnected
             if not self.answering:
                 self.answering, self.since = True, time.monotonic()
-            return int(super().write_soon(data))
+            sent = self.send(data, do_close=False) if whole and not self.total_outbufs_len else 0
+            return sent + (int(super().write_soon(data[sent:])) if sent < len(data) else 0)
 
     def handle_write(self) -> None:
         if not (self.lingers and self.close_when_flushed):
@@ -76,29 +77,25 @@ class Channel(HTTPChannel):
 
     def check_time(self, now: float) -> None:
         """Close the connection, or answer 504 or 408, if its time is up. For the loop's owner."""
-        if now - self.since > self._seconds():
-            if self.requests and not self.answering:
-                late = "The prediction took too long."
-                self._refuse(self.requests[0], HTTPStatus.GATEWAY_TIMEOUT, late)
-            elif self.request is not None and not self.requests and not self.half_closed:
-                late = "The request took too long to arrive."
-                request: Any = self.request
-                self.asked, self.request = self.since, None
-                self._refuse(request, HTTPStatus.REQUEST_TIMEOUT, late)
-            else:  # at once: whoever reads nothing would keep it open for ever
-                self.handle_close()
-
-    def _seconds(self) -> float:
-        """How long what happens on the connection may take."""
-        settings = self.server.settings
-        if self.half_closed:
-            return LINGER
-        if self.requests and not self.answering:
-            return float(settings.predict_seconds)
-        if self.request is not None and not self.requests:
+        settings, in_flight = self.server.settings, bool(self.requests)
+        elapsed = now - self.since
+        if in_flight and not self.answering:
+            if elapsed > settings.predict_seconds:
+                late = HTTPStatus.GATEWAY_TIMEOUT, "The prediction took too long."
+                self._refuse(self.requests[0], *late)
+        elif self.request is not None and not in_flight and not self.half_closed:
             in_body = self.request.headers_finished
-            return float(settings.body_seconds if in_body else settings.header_seconds)
-        is_known = self.answering or not self.is_new
+            if elapsed > (settings.body_seconds if in_body else settings.header_seconds):
+                request, self.request = self.request, None
+                self.asked = self.since
+                late = HTTPStatus.REQUEST_TIMEOUT, "The request took too long to arrive."
+                self._refuse(request, *late)
+        elif elapsed > (LINGER if self.half_closed else self._idle_seconds):
+            self.handle_close()  # at once: whoever reads nothing would keep it open for ever
+
+    @property
+    def _idle_seconds(self) -> float:
+        settings, is_known = self.server.settings, self.answering or not self.is_new
         return float(settings.keep_alive_seconds if is_known else settings.header_seconds)
 
     def _refuse(self, request: Any, status: HTTPStatus, detail: str) -> None:
@@ -108,6 +105,6 @@ class Channel(HTTPChannel):
                 return
             self.answering = False
             request.error = Failure(status, detail)
-            Refusal(self, request).service()
+            Task(self, request).service()
             self._flush_exception(self._flush_some, do_close=False)
             self.expired = self.close_when_flushed = True

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from ..errors import ProjectError
 from ..output import HANDLER
@@ -31,7 +31,7 @@ class Child:
     kind: str  # "worker"; "trial", which only starts; "stand-in", which answers 503
     pid: int
     seat: int
-    pipe: int  # on which it says once that it is ready, or why it cannot be
+    pipe: BinaryIO  # on which it says once that it is ready, or why it cannot be
     born: float = field(default_factory=time.monotonic)
     is_ready: bool = False
     shares: bool = False  # the model that was loaded before the fork, or could
@@ -41,23 +41,17 @@ class Child:
 
     def hear(self) -> None:
         """Take in what it said of its start, without waiting."""
-        if self.pipe >= 0 and select.select([self.pipe], [], [], 0)[0]:
-            said = os.read(self.pipe, 4096)
+        if not self.pipe.closed and select.select([self.pipe], [], [], 0)[0]:
+            said = self.pipe.read(4096)
             self.is_ready, self.shares = said in (READY, SHARES), said == SHARES
             self.reason = "" if self.is_ready else said.decode(errors="replace")
-            self.forget()
+            self.pipe.close()
 
     def send(self, number: int, seconds: float) -> None:
         """Ask it to leave with a signal, and remember until when it may take."""
         self.leaves_by = time.monotonic() + seconds
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
-
-    def forget(self) -> None:
-        """Close the pipe."""
-        if self.pipe >= 0:
-            os.close(self.pipe)
-            self.pipe = -1
 
 
 def fork(kind: str, seat: int, seconds: float, life: Life) -> Child:
@@ -72,17 +66,16 @@ def fork(kind: str, seat: int, seconds: float, life: Life) -> Child:
         _live(its, seconds, life)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     os.close(its)
-    return Child(kind, pid, seat, mine)
+    return Child(kind, pid, seat, os.fdopen(mine, "rb", buffering=0))
 
 
 def _live(pipe: int, seconds: float, life: Life) -> NoReturn:
     code = 1
     try:
         signal.set_wakeup_fd(-1)
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the supervisor has it too
+        for number in SIGNALS:  # what a terminal sends, the supervisor has too
+            is_ours = number in (signal.SIGHUP, signal.SIGINT)
+            signal.signal(number, signal.SIG_IGN if is_ours else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         # Its thread needs no lock of Python's: it works where a library holds them all.
         faulthandler.dump_traceback_later(seconds, exit=True, file=2)

@@ -1,14 +1,9 @@
 """A stricter parser: it refuses requests that another program on the way may read otherwise."""
 
-import re
 from http import HTTPStatus
 
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error
-
-FOLDED = re.compile(rb"\r\n[ \t]")
-FIRST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+( HTTP/(?P<version>\S+))?")
-FRAMING = re.compile(rb"^(host|content-length|transfer-encoding)[ \t]*:", re.I | re.M)
 
 
 class Failure(Error):
@@ -22,33 +17,30 @@ class Parser(HTTPRequestParser):
     """Reads one request."""
 
     error: Error | None
-    is_foreign = False  # it is of a version of HTTP that this server does not speak
+    # What a request that was cut short did not say.
+    command = path = request_uri = "-"
+    query, url_scheme = "", "http"
 
     def parse_header(self, header_plus: bytes) -> None:
-        if FOLDED.search(header_plus):
+        words = header_plus.partition(b"\r\n")[0].split()
+        if len(words) != 3:
+            raise ParsingError("The request line is not a method, a path and a version of HTTP.")
+        if words[2] not in (b"HTTP/1.0", b"HTTP/1.1"):
+            self.error = Failure(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Send HTTP/1.1.")
+            return
+        if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
             raise ParsingError("A header is folded over two lines.")
-        line = FIRST_LINE.fullmatch(header_plus.partition(b"\r\n")[0].rstrip())
-        if line is None:
-            raise ParsingError("The request line is malformed.")
-        if line["version"] is None:
-            raise ParsingError("The request line names no version of HTTP.")
-        if line["version"] not in (b"1.0", b"1.1"):
-            self.is_foreign = True
-            raise ParsingError("Send HTTP/1.1.")
-        super().parse_header(header_plus)
-        names = [name.lower() for name in FRAMING.findall(header_plus)]
-        if names.count(b"host") != 1 and (self.version == "1.1" or b"host" in names):
+        super().parse_header(header_plus)  # which joins what comes twice with a comma
+        if "," in self.headers.get("HOST", "," if self.version == "1.1" else ""):
             raise ParsingError("There must be exactly one Host header.")
-        if names.count(b"content-length") + names.count(b"transfer-encoding") > 1:
+        lengths = header_plus.lower().count(b"\ntransfer-encoding:") if self.chunked else 0
+        if lengths + ("CONTENT_LENGTH" in self.headers) > 1:
             raise ParsingError("The length of the body is given twice.")
-        if self.version != "1.1" and b"transfer-encoding" in names:
+        if "TRANSFER_ENCODING" in self.headers:
             raise ParsingError("Transfer-Encoding needs HTTP/1.1.")
 
     def received(self, data: bytes) -> int:
         count = int(super().received(data))
-        if self.error is not None:
-            # No body is read after a refusal, so none must be waited for, or asked for.
+        if self.error is not None:  # no body is read, so none must be waited for, or asked for
             self.expect_continue = False
-            if self.is_foreign:
-                self.error = Failure(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Send HTTP/1.1.")
         return count

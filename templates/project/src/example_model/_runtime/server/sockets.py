@@ -22,35 +22,47 @@ def connections_within(wanted: int) -> int:
     except ImportError:  # Windows has no such limit
         return wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted + SPARE or soft == resource.RLIM_INFINITY:
-        limit = wanted + SPARE if hard == resource.RLIM_INFINITY else min(wanted + SPARE, hard)
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < wanted + SPARE:
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
-            soft = max(soft, limit)
-    possible = max(min(wanted, soft - SPARE), 8)
+            limit = wanted + SPARE if hard == unlimited else min(wanted + SPARE, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            soft = limit
+    possible = wanted if soft == unlimited else max(min(wanted, soft - SPARE), 8)
     if possible < wanted:
-        log.warning(
-            "connection_limit is %d, not %d: a process may have %d files open (ulimit -n).",
-            *(possible, wanted, soft),
-        )
+        said = "connection_limit is %d, not %d: a process may have %d files open (ulimit -n)."
+        log.warning(said, possible, wanted, soft)
     return possible
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen on an address. Raises ProjectError."""
+    """Listen on an address, where :: is any of IPv4 too if the system can. Raises ProjectError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    is_any = host == "::" and socket.has_dualstack_ipv6()
     try:
-        is_any = host == "::"  # of both families, where the system can
         return socket.create_server(
-            (host, port),
-            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
-            backlog=1024,
-            dualstack_ipv6=is_any and socket.has_dualstack_ipv6(),
+            (host, port), family=family, backlog=1024, dualstack_ipv6=is_any
         )
     except OSError as error:
         raise ProjectError(
             f"Cannot listen on {host}, port {port}: "
             f"{str(error.strerror).partition(' (')[0]}. Choose others with --host and --port."
         ) from error
+
+
+def keep_port(host: str, port: int) -> socket.socket:
+    """A socket that keeps a port for processes that each listen there themselves. Raises ProjectError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with listen(host, port) as alone:  # what shares a port shares it with whoever came before, too
+        port = alone.getsockname()[1]
+    kept = socket.socket(family, socket.SOCK_STREAM)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "SO_REUSEPORT"):
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if family == socket.AF_INET6 and socket.has_dualstack_ipv6():
+        kept.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+    kept.bind((host, port))
+    return kept
 
 
 def ignore_new(listening: socket.socket) -> None:
@@ -73,5 +85,10 @@ def ignore_new(listening: socket.socket) -> None:
 
 def url_of(listening: socket.socket) -> str:
     """The address under which a listening socket is reached."""
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{address_of(listening)}"
+
+
+def address_of(bound: socket.socket) -> str:
+    """The host and the port of a socket."""
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -11,8 +11,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import msgspec
+
 from ..errors import ProjectError
-from ..service.protocol import UNSHARED, Application, ServeConfig, Source
+from ..output import at_most
+from ..service.protocol import UNSHARED, ServeConfig, Source
 from .child import SIGNALS, Child, fork
 from .sockets import connections_within, listen, url_of
 from .worker import Worker
@@ -43,11 +46,10 @@ class Supervisor:
         self._seen = time.monotonic()  # when there last was a worker that serves
         self._has_served = self._stopping = self._reload_again = False
         self._failure: str | None = None  # why the service could not start
-        self._settings = self._next_settings = source.configure()
+        self._settings = self._next_settings = self._configure()
         self._model, is_safe = source.share()
         if not is_safe:
             restart_unshared()
-        self._connections = connections_within(self._settings.connection_limit)
         self._listening = listen(self._settings.host, self._settings.port)
 
     def run(self, announce: Callable[[str], None] = lambda url: None) -> None:
@@ -57,24 +59,19 @@ class Supervisor:
         """
         if hasattr(os, "fork"):
             self._supervise(announce)
-        else:
-            self._serve_alone(announce)
-
-    def _serve_alone(self, announce: Callable[[str], None]) -> None:
+            return
         log.warning("This system cannot fork: one process serves.")
-        settings = self._settings
-        application = self._source.application(self._model, settings, 0)
-        worker = self._worker(application, settings)
+        application = self._source.application(self._model, self._settings, 0)
+        worker = Worker(application, self._settings, self._listening, self._source)
         signal.signal(signal.SIGINT, worker.stop_all)
+        application.begin()
         announce(url_of(self._listening))
         worker.run()
 
-    def _worker(
-        self, application: Application, settings: ServeConfig, parent: int | None = None
-    ) -> Worker:
-        limit = min(self._connections, settings.connection_limit)
-        changed = self._source.has_changed
-        return Worker(application, settings, self._listening, limit, changed, parent)
+    def _configure(self) -> ServeConfig:
+        settings = self._source.configure()
+        possible = connections_within(settings.connection_limit)
+        return msgspec.structs.replace(settings, connection_limit=possible)
 
     def _supervise(self, announce: Callable[[str], None]) -> None:
         inbox, outbox = socket.socketpair()
@@ -84,16 +81,13 @@ class Supervisor:
             signal.signal(number, lambda *_: None)
         self._fill()
         while self._children or not self._stopping:
-            pipes = [child.pipe for child in self._children if child.pipe >= 0]
-            is_signalled = (
-                inbox.fileno() in select.select([inbox.fileno(), *pipes], [], [], TICK)[0]
-            )
+            pipes: list[Any] = [child.pipe for child in self._children if not child.pipe.closed]
+            is_signalled = inbox in select.select([inbox, *pipes], [], [], TICK)[0]
             numbers = inbox.recv(64) if is_signalled else b""
+            had_served = self._has_served
             self._hear()
-            self._reap()
-            if self._has_served and announce is not None:
+            if self._has_served and not had_served:
                 announce(url_of(self._listening))
-                announce = None  # type: ignore[assignment]
             if signal.SIGTERM in numbers or signal.SIGINT in numbers:
                 self._stop()
             if signal.SIGHUP in numbers or self._reload_again:
@@ -104,104 +98,109 @@ class Supervisor:
         if self._failure is not None:
             raise ProjectError(self._failure)
 
-    def _workers(self, **wanted: bool) -> list[Child]:
-        """The workers that were not asked to leave, and that have these properties."""
+    def _of(self, kind: str, **wanted: bool) -> list[Child]:
+        """The children of a kind that were not asked to leave, and that have these properties."""
         return [
             child
             for child in self._children
-            if child.kind == "worker" and child.leaves_by is None
+            if child.kind == kind and child.leaves_by is None
             if all(getattr(child, name) == value for name, value in wanted.items())
         ]
 
     def _fill(self) -> None:
-        """Start the workers that are missing, and a stand-in where there have been none for a moment."""
+        """Start who is missing, a stand-in too where nobody served for a moment; retire who is replaced."""
         now = time.monotonic()
         wanted = self._settings.workers or min(os.cpu_count() or 1, 4)
-        while len(self._workers(is_old=False)) < wanted and now >= self._next_start:
+        while len(self._of("worker", is_old=False)) < wanted and now >= self._next_start:
             self._fork("worker", self._settings)
-        stand_ins = [child for child in self._children if child.kind == "stand-in"]
-        if self._workers(is_ready=True):
+        if self._of("worker", is_ready=True):
             self._seen = now
-            self._retire([child for child in stand_ins if child.leaves_by is None], signal.SIGTERM)
-        elif self._has_served and not stand_ins and now - self._seen > NOBODY:
+            self._retire(self._of("stand-in"))
+            if not self._of("worker", is_ready=False):
+                self._retire(self._of("worker", is_old=True))
+        elif self._has_served and not self._of("stand-in") and now - self._seen > NOBODY:
             self._fork("stand-in", self._settings)
 
     def _fork(self, kind: str, settings: ServeConfig) -> None:
         taken = {child.seat for child in self._children}
-        seat = next(n for n in range(len(taken) + 1) if n not in taken)
-        model, parent = self._model, os.getpid()
+        seat = min(set(range(len(taken) + 1)) - taken)
+        source, model, parent = self._source, self._model, os.getpid()
 
         def live(ready: Callable[[bool], None]) -> None:
-            if kind == "stand-in":
-                application = self._source.unavailable(settings, seat)
-            elif kind == "trial":  # loads anew: to see whether that can be done is what it is for
-                shared, is_safe = self._source.share()
-                self._source.application(shared, settings, seat)
+            if kind == "trial":  # loads anew: to see whether that can be done is what it is for
+                shared, is_safe = source.share()
+                source.application(shared, settings, seat)
                 return ready(is_safe and shared is not None)
+            if kind == "stand-in":
+                application = source.unavailable(settings, seat)
             else:
-                application = self._source.application(model, settings, seat)
-            worker = self._worker(application, settings, parent)
+                application = source.application(model, settings, seat)
+            worker = Worker(application, settings, self._listening, source, parent)
             signal.signal(signal.SIGTERM, worker.stop)
             signal.signal(signal.SIGUSR1, worker.stop_all)
+            application.begin()
             ready(model is not None)
             worker.run()
 
         self._children.append(fork(kind, seat, settings.stuck_seconds, live))
 
     def _hear(self) -> None:
-        for child in self._children:
-            child.hear()
-        if self._workers(is_ready=True):
-            self._has_served = True
-        if self._workers(is_ready=True, is_old=False) and not self._workers(is_ready=False):
-            self._retire(self._workers(is_old=True), signal.SIGTERM)
-
-    def _reap(self) -> None:
+        """Take in what the processes say, and which of them have ended."""
         for child in list(self._children):
             pid, status = os.waitpid(child.pid, os.WNOHANG)
+            child.hear()  # also what it said last
+            self._has_served |= child.is_ready and child.kind == "worker"
             if pid:
-                child.hear()  # what it said last
-                child.forget()
+                child.pipe.close()
                 self._children.remove(child)
-                self._source.leave(child.seat)
                 self._ended(child, os.waitstatus_to_exitcode(status))
 
     def _ended(self, child: Child, code: int) -> None:
         if child.kind == "trial":
             self._tried(child, code)
-        elif child.kind == "worker" and child.leaves_by is None and not self._stopping:
-            self._crashed(child, code)
-
-    def _crashed(self, child: Child, code: int) -> None:
-        """Have a worker replaced: at once the first time, later and later where it goes on."""
-        if not self._has_served:
-            self._failure = f"A worker cannot start: {child.reason or self._why(child, code)}"
-            self._stop()
+        if child.kind != "worker" or child.leaves_by is not None or self._stopping:
             return
-        if code == 0:  # it was told to leave, though not by us
-            return log.warning("Worker %d has left; another takes its place now.", child.pid)
+        if not self._has_served:
+            self._failure = f"A worker cannot start: {self._why(child, code)}"
+            self._stop()
+        elif code == 0:  # it was told to leave, though not by us
+            log.warning("Worker %d has left; another takes its place now.", child.pid)
+        else:
+            log.error(
+                "Worker %d ended with %d; another takes its place %s.",
+                child.pid,
+                code,
+                self._pause(),
+            )
+
+    def _pause(self) -> str:
+        """Put off the next start after a crash: not for the first, longer and longer where it goes on."""
         now = time.monotonic()
         self._crashes.append(now)
         while now - self._crashes[0] > MINUTE:
             self._crashes.popleft()
-        pause = 0.1 * 2 ** (len(self._crashes) - 2) if len(self._crashes) > 1 else 0.0
-        self._next_start = now + min(pause, LONGEST_PAUSE)
-        when = f"in {min(pause, LONGEST_PAUSE):g} s" if pause else "now"
-        log.error("Worker %d ended with %d; another takes its place %s.", child.pid, code, when)
+        if len(self._crashes) == 1:
+            return "now"
+        pause = min(0.1 * 2 ** (len(self._crashes) - 2), LONGEST_PAUSE)
+        self._next_start = now + pause
+        return f"in {pause:g} s"
 
     def _why(self, child: Child, code: int) -> str:
-        if time.monotonic() - child.born >= self._settings.stuck_seconds:
-            return (
-                f"it was not ready within {self._settings.stuck_seconds:g} s (stuck_seconds). "
-                "The log above says where it was."
-            )
-        return f"it ended with {code} before it was ready. The log above may say why."
+        limit = self._settings.stuck_seconds
+        late = (
+            f"it was not ready within {limit:g} s (stuck_seconds). The log above says where it was."
+        )
+        if time.monotonic() - child.born >= limit:
+            return child.reason or late
+        return (
+            child.reason or f"it ended with {code} before it was ready. The log above may say why."
+        )
 
     def _stop(self) -> None:
         self._stopping = True
         self._retire([c for c in self._children if c.leaves_by is None], signal.SIGUSR1)
 
-    def _retire(self, children: list[Child], number: int) -> None:
+    def _retire(self, children: list[Child], number: int = signal.SIGTERM) -> None:
         for child in children:
             child.send(number, self._settings.drain_seconds + 2)
 
@@ -209,7 +208,7 @@ class Supervisor:
         now, patience = time.monotonic(), self._next_settings.stuck_seconds + 2
         for child in self._children:
             is_late = child.leaves_by is not None and now > child.leaves_by
-            if is_late or (child.pipe >= 0 and now - child.born > patience):
+            if is_late or (not child.pipe.closed and now - child.born > patience):
                 os.kill(child.pid, signal.SIGKILL)
 
     def _try(self) -> None:
@@ -218,48 +217,29 @@ class Supervisor:
         if self._reload_again or self._stopping:
             return
         try:
-            self._next_settings = self._source.configure()
+            self._next_settings = self._configure()
+            self._fork("trial", self._next_settings)
         except ProjectError as error:
             self._keep(str(error))
-        else:
-            self._fork("trial", self._next_settings)
 
-    def _tried(self, child: Child, code: int) -> None:
-        if not child.is_ready:
-            self._keep(f"a worker cannot start with it: {child.reason or self._why(child, code)}")
-        elif not self._stopping:
-            self._adopt(child.shares)
-
-    def _keep(self, reason: str) -> None:
-        log.error("The model was not loaded again, the old one stays: %s", reason)
-
-    def _adopt(self, shares: bool) -> None:
-        """Start a new generation; the old one leaves once that is ready."""
+    def _tried(self, trial: Child, code: int) -> None:
+        """Start a new generation if the trial could; the old one leaves once that is ready."""
+        if self._stopping:
+            return
+        if not trial.is_ready:
+            return self._keep(f"a worker cannot start with it: {self._why(trial, code)}")
         try:
-            model = self._share() if shares else None
+            with at_most(self._next_settings.stuck_seconds, signal.SIGTERM, signal.SIGINT):
+                model = self._source.share()[0] if trial.shares else None
         except Exception as error:
             return self._keep(str(error))
         self._settings, self._model, self._next_start = self._next_settings, model, 0.0
-        self._connections = connections_within(self._settings.connection_limit)
-        for child in self._workers():
+        for child in self._of("worker"):
             child.is_old = True
         log.warning("The model was loaded again.")
 
-    def _share(self) -> Any:
-        """Load the model in this process, as a trial just did in its own; no signal waits for it."""
-
-        def interrupt(number: int, _: Any) -> None:
-            raise TimeoutError(f"loading it was interrupted by signal {number}.")
-
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
-        former = [signal.signal(number, interrupt) for number in numbers]
-        signal.setitimer(signal.ITIMER_REAL, self._next_settings.stuck_seconds)
-        try:
-            return self._source.share()[0]
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            for number, handler in zip(numbers, former, strict=True):
-                signal.signal(number, handler)
+    def _keep(self, reason: str) -> None:
+        log.error("The model was not loaded again, the old one stays: %s", reason)
 
 
 def restart_unshared() -> NoReturn:

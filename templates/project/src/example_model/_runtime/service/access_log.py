@@ -1,41 +1,33 @@
-"""The access log: each request is counted once, and is one line on standard output."""
+"""The access log: each request is one line on standard output, as JSON, or plain on a terminal."""
 
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable
 from urllib.parse import quote
 
 import msgspec
 
 from ..output import Output
-from .metrics import OTHER, Metrics
 from .protocol import Request
-from .root_path import RootPath
 
 LONGEST = 1_000  # characters of a path
 
 
 class AccessLog:
-    """Counts requests and logs them: as JSON, or plain on a terminal. It neither blocks nor fails."""
+    """Writes the lines from a thread of its own. It neither blocks nor fails."""
 
-    def __init__(
-        self, metrics: Metrics, kind: str, routes: Collection[str], root: RootPath
-    ) -> None:
-        self._metrics, self._routes, self._kind, self._root = metrics, routes, kind, root
-        if kind == "auto":
-            self._kind = "plain" if sys.stdout is not None and sys.stdout.isatty() else "json"
-        self._output = None if kind == "off" else Output(1, metrics.dropped)
+    def __init__(self, kind: str, on_drop: Callable[[int], None]) -> None:
+        is_terminal = sys.stdout is not None and sys.stdout.isatty()
+        self._is_plain = kind == "plain" or (kind == "auto" and is_terminal)
+        self._output = None if kind == "off" else Output(1, on_drop)
 
     def record(self, request: Request, status: int, seconds: float) -> None:
-        """Count a request that was answered, and write its line."""
-        path = self._root.strip(request.path).rstrip("/") or "/"
-        self._metrics.request(path if path in self._routes else OTHER, str(status), seconds)
+        """Write the line of a request that was answered."""
         if self._output is None:
             return
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        took = round(seconds * 1000, 2)
-        path = request.path[:LONGEST]
-        if self._kind == "plain":
+        took, path = round(seconds * 1000, 2), request.path[:LONGEST]
+        if self._is_plain:
             self._output.write(f"{now} {request.method} {quote(path)} {status} {took} ms".encode())
             return
         # JSON escapes a line feed. What else some readers take for the end of a line is no ASCII.

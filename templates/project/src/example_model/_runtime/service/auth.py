@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +39,19 @@ class ApiKeyMiddleware:
             raise ProjectError(self._fault)
 
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
-        if request.path in OPEN or request.method == "OPTIONS":
-            return
+        if request.path not in OPEN and request.method != "OPTIONS":
+            self.check(request.get_header)
+
+    def check(self, header: Callable[[str], str | None]) -> None:
+        """Raise HTTPUnauthorized for a request whose headers have no known key; `header` looks one up."""
         if self._file is None and not self._given:
             return
         self._read()
         if self._fault:
             raise falcon.HTTPServiceUnavailable(description="The API keys cannot be read.")
-        scheme, _, key = (request.get_header("Authorization") or "").partition(" ")
+        scheme, _, key = (header("Authorization") or "").partition(" ")
         if scheme.lower() != "bearer":
-            key = request.get_header("X-API-Key") or ""
+            key = header("X-API-Key") or ""
         digest = hashlib.sha256(key.strip().encode("latin-1")).digest()  # the bytes that were sent
         # Every key is compared, so that the time does not tell which was near.
         if sum(hmac.compare_digest(digest, known) for known in self._given + self._filed) == 0:
@@ -80,11 +83,5 @@ class ApiKeyMiddleware:
 def _digests(keys: Iterable[str]) -> list[bytes]:
     """The hashes of keys, in either encoding that clients send them in."""
     known = [key.strip() for key in keys if key.strip()]
-    encoded = {key.encode() for key in known} | {
-        key.encode("latin-1", "replace") for key in known if _is_latin(key)
-    }
-    return [hashlib.sha256(key).digest() for key in sorted(encoded)]
-
-
-def _is_latin(text: str) -> bool:
-    return all(ord(character) < 256 for character in text)
+    encoded = {key.encode("latin-1", "backslashreplace") for key in known}
+    return [hashlib.sha256(key).digest() for key in sorted(encoded | {k.encode() for k in known})]

@@ -24,17 +24,12 @@ class _Ticket:
 
     def __init__(self, rows: Any) -> None:
         self.rows = rows
-        self.size = len(rows) if isinstance(rows, list) else 1
+        self.size = len(rows) if isinstance(rows, list) or _is_block(rows) else 1
         self.answer: Any = None
         self.error: Exception | None = None
         self.leads = False
         self.wake = threading.Lock()  # held until there is an answer, or the lead to take
         self.wake.acquire()
-
-    def result(self) -> Any:
-        if self.error is not None:
-            raise self.error
-        return self.answer
 
 
 class Batcher:
@@ -71,7 +66,8 @@ class Batcher:
         self._ended = 0.0  # the time.monotonic() at which it ended
         self._doubt = 1  # batches to go without waiting after the next wait in vain
         self._skip = 0  # batches still to go without
-        self._mean = 0.0  # seconds that a prediction takes, as a moving average
+        # Seconds that a prediction takes: falls fast and rises slowly, for other threads lengthen some.
+        self._usual = 0.0
         self.busy_since: float | None = None
         """The time.monotonic() at which the running call of `predict` began, if one runs."""
 
@@ -84,7 +80,7 @@ class Batcher:
         if self.busy_since is not None:
             return False
         is_lone = alone and not self._running and self._expected < 2
-        return self._mean < (SHORT if is_lone else SWITCH)
+        return self._usual < (SHORT if is_lone else SWITCH)
 
     @property
     def depth(self) -> int:
@@ -106,7 +102,9 @@ class Batcher:
             ticket.wake.acquire()
         if leads or ticket.leads:
             self._lead(ticket)
-        return ticket.result()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.answer
 
     def _lead(self, ticket: _Ticket) -> None:
         with self._lock:
@@ -114,7 +112,8 @@ class Batcher:
         start = self.busy_since = time.monotonic()
         self._run(batch)
         self._ended = time.monotonic()
-        self._mean += (self._ended - start - self._mean) / 5
+        took = self._ended - start
+        self._usual += (took - self._usual) / (2 if took < self._usual else 20)
         self.busy_since = None
         with self._lock:
             self._expected = len(self._waiting) + len(batch)
@@ -131,19 +130,22 @@ class Batcher:
     def _gather(self, ticket: _Ticket) -> list[_Ticket]:
         """The next batch; the lock is held."""
         wanted = min(self._expected, self._max_batch) - 1
-        if len(self._waiting) < wanted and self._mean > QUICK and (left := self._patience()) > 0:
-            self._wait(wanted, left)
+        if len(self._waiting) < wanted and self._usual > QUICK:
+            self._wait(wanted)
         batch = [ticket]
         rows = ticket.size
         while self._waiting and len(batch) < self._max_batch:
             rows += self._waiting[0].size
-            if rows > self._max_rows:
+            if rows > self._max_rows or type(self._waiting[0].rows) is not type(ticket.rows):
                 break
             batch.append(self._waiting.popleft())
         return batch
 
-    def _wait(self, wanted: int, seconds: float) -> None:
-        """Let others join, if that was of use lately; the lock is held."""
+    def _wait(self, wanted: int) -> None:
+        """Let those join who were answered last, if that was of use lately; the lock is held."""
+        seconds = self._ended + min(self._usual, LONGEST_WAIT) - time.monotonic()
+        if seconds <= 0:
+            return
         if self._skip:
             self._skip -= 1
             return
@@ -154,26 +156,25 @@ class Batcher:
             self._skip = self._doubt = min(2 * self._doubt, MOST_DOUBT)
         self._wanted = 0
 
-    def _patience(self) -> float:
-        """Seconds in which those who were answered last may still be back."""
-        return self._ended + min(self._mean, LONGEST_WAIT) - time.monotonic()
-
     def _run(self, batch: list[_Ticket]) -> None:
         try:
             self._answer(batch)
         except BaseException as error:
-            if len(batch) == 1:
-                batch[0].error = _as_exception(error)
-            else:  # whose rows were to blame shows when each is asked alone
+            if len(batch) > 1:  # whose rows were to blame shows when each is asked alone
                 for ticket in batch:
                     self._run([ticket])
+            elif isinstance(error, Exception):
+                batch[0].error = error
+            else:  # as itself it would end the thread that leads, and nobody would ever lead again
+                batch[0].error = PredictionFailed(repr(error))
+                batch[0].error.__cause__ = error
 
     def _answer(self, batch: Sequence[_Ticket]) -> None:
         if len(batch) == 1:
             batch[0].answer = self._predict(batch[0].rows)
             self._observe(batch[0].size)
             return
-        rows = [row for ticket in batch for row in ticket.rows]
+        rows = _joined(batch)
         answers = self._predict(rows)
         if len(answers) != len(rows):
             raise ValueError(f"predict gave {len(answers)} answers for {len(rows)} rows")
@@ -184,13 +185,13 @@ class Batcher:
             start += ticket.size
 
 
-def _as_exception(error: BaseException) -> Exception:
-    """An error like others, of a SystemExit or of a panic of Rust.
+def _is_block(rows: Any) -> bool:
+    """Whether these are no list, but know how to be joined with others of their kind."""
+    return hasattr(type(rows), "joined_with")
 
-    As itself it would end the thread that leads, and nobody would ever lead again.
-    """
-    if isinstance(error, Exception):
-        return error
-    failure = PredictionFailed(repr(error))
-    failure.__cause__ = error
-    return failure
+
+def _joined(batch: Sequence[_Ticket]) -> Any:
+    first, *others = [ticket.rows for ticket in batch]
+    if _is_block(first):
+        return first.joined_with(others)
+    return [row for rows in (first, *others) for row in rows]

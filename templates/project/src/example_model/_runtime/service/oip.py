@@ -11,13 +11,17 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from .. import pieces
+from .. import columns as columnar
+from .. import pieces, whole_columns
+from ..block import Block
 from ..exchange import record_rows
 from ..faults import repaired, suggestion
 from ..fields import fields, kind_of, peel
 from ..pieces import Piece
 from ..signature import InvalidAnswers, Schema
+from . import oip_binary, oip_columns
 from .resources import Status, fixed, invalid_is_400, read, refusal_is_400
+from .tensors import Words
 
 
 def _integers(low: int, high: int) -> Any:
@@ -52,12 +56,12 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 class Input(msgspec.Struct):
-    """One tensor of a request; `data` is flat or nested, row by row."""
+    """One tensor of a request; `data` is flat or nested, row by row: a list, or of bytes an array or Words."""
 
     name: str
     shape: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1, max_length=8)]
     datatype: Literal[tuple(KINDS)]  # type: ignore[valid-type]
-    data: list[Any]
+    data: list[Any] | None = None
     parameters: dict[str, Any] = {}
 
 
@@ -100,22 +104,23 @@ class Protocol:
         self._outputs = tensors(schema.answer, "output", labelled=True)
         self._lists = {tensor.name for tensor in self._inputs if len(tensor.shape) > 1}
         self._decoder = msgspec.json.Decoder(Request)
-        self._independent = INDEPENDENT[independent]
-
-    def routes(self) -> dict[str, Any]:
-        """What answers at each of the protocol's addresses."""
-        server = {"name": self._name, "version": self._version, "extensions": []}
-        model = {
-            "name": self._name,
-            "versions": [self._version],
+        self.server = {"name": name, "version": version, "extensions": [oip_binary.EXTENSION]}
+        """What the protocol says of the server."""
+        self.model = {
+            "name": name,
+            "versions": [version],
             "platform": "python",
             "inputs": self._inputs,
             "outputs": self._outputs,
-            "properties": {"independent_rows": self._independent},
+            "properties": {"independent_rows": INDEPENDENT[independent]},
         }
-        ready = self._status.check
+        """What the protocol says of the model."""
+
+    def routes(self) -> dict[str, Any]:
+        """What answers at each of the protocol's addresses."""
+        model, ready = self.model, self._status.check
         routes: dict[str, Any] = {
-            "/v2": fixed(server),
+            "/v2": fixed(self.server),
             "/v2/health/live": fixed({"live": True}),
             "/v2/health/ready": fixed({"ready": True}, ready),
         }
@@ -127,18 +132,45 @@ class Protocol:
         return routes
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        _, body = read(request, [falcon.MEDIA_JSON, ""])  # Triton's client names no type
+        # Triton's client names no type.
+        _, body = read(request, [falcon.MEDIA_JSON, oip_binary.OCTETS, ""])
         with invalid_is_400():
-            asked = self._decoder.decode(body)
+            head, content = oip_binary.split(body, request.get_header(oip_binary.LENGTH))
+            asked = self._decoder.decode(head)
+            oip_binary.attach(asked.inputs, content)
+        answer = self.infer(asked)
+        arrays = oip_binary.detach(answer["outputs"], _in_bytes(asked, answer["outputs"]))
+        response.data = self._schema.encode(answer)
+        if arrays:
+            response.content_type = oip_binary.OCTETS
+            response.set_header(oip_binary.LENGTH, str(len(response.data)))
+            response.data += arrays
+
+    def infer(self, asked: Request) -> dict[str, Any]:
+        """The answer to a request; the data of its outputs are lists or arrays. Raises HTTPBadRequest."""
+        with invalid_is_400():
             wanted = self._wanted(asked.outputs)
             rows = self._rows(asked.inputs)
         with refusal_is_400():
             answers = self._predict(rows)
-        outputs = _outputs(self._schema.answers(rows, answers), wanted)
+        outputs = self._answered(rows, answers, wanted)
         answer = {"model_name": self._name, "model_version": self._version, "outputs": outputs}
-        if asked.id is not None:
-            answer["id"] = asked.id
-        response.data = self._schema.encode(answer)
+        return answer if asked.id is None else {**answer, "id": asked.id}
+
+    def check(self, name: str, version: str) -> None:
+        """Raise HTTPNotFound for another model, or another version of it."""
+        if name != self._name or version not in ("", self._version):
+            raise falcon.HTTPNotFound(
+                description=f"There is only {self._name}, version {self._version}."
+            )
+
+    def _answered(self, rows: Any, answers: Any, wanted: list[Tensor]) -> list[dict[str, Any]]:
+        if isinstance(answers, Block):
+            names = [tensor.name for tensor in wanted]
+            if found := whole_columns.answered(answers, self._schema, names):
+                return [_array_output(tensor, found[tensor.name]) for tensor in wanted]
+            answers = columnar.to_rows(answers.columns, self._schema.answer)
+        return _outputs(self._schema.answers(rows, answers), wanted)
 
     def _wanted(self, outputs: list[Output]) -> list[Tensor]:
         named = {tensor.name: tensor for tensor in self._outputs}
@@ -163,6 +195,8 @@ class Protocol:
         return self._schema.convert(_transposed(inputs, columns))
 
     def _records(self, inputs: list[Input]) -> Any:
+        if self._schema.columnwise and (block := self._block(inputs)) is not None:
+            return block
         known = {field.key: field for field in self._schema.fields}
         columns: dict[str, list[Any]] = {}
         for tensor in inputs:
@@ -172,6 +206,8 @@ class Protocol:
                     f"Input {name!r} is not a field of a row, or comes twice{suggestion(name, known)}"
                 )
             cells = _column(tensor, nested=name in self._lists)
+            if isinstance(tensor.data, Words):
+                cells = list(oip_columns.with_gaps(known[name], Words(cells)))
             is_json = known[name].kind.base == "json" and name not in self._lists
             columns[name] = [_parsed(cell) for cell in cells] if is_json else cells
         _same_length(columns)
@@ -179,6 +215,25 @@ class Protocol:
         self._schema.check_number(number)
         piece = Piece(columns, range(1, number + 1), text=False, partial=True)
         return record_rows(self._schema.row, pieces.complete(piece, self._schema.fields)[0])
+
+    def _block(self, inputs: list[Input]) -> Block | None:
+        """The rows of tensors in bytes as columns, where that is all they need."""
+        if any(
+            isinstance(tensor.data, list) and not isinstance(tensor.data, Words)
+            for tensor in inputs
+        ):
+            return None
+        found = {tensor.name: _array(tensor) for tensor in inputs}
+        sizes = {tensor.shape[0] for tensor in inputs}
+        if (
+            len(found) < len(inputs)
+            or len(sizes) > 1
+            or any(each is None for each in found.values())
+        ):
+            return None
+        (size,) = sizes
+        self._schema.check_number(size)
+        return oip_columns.block(self._schema, found, size)
 
 
 def tensors(kind: Any, alone: str, labelled: bool = False) -> list[Tensor]:
@@ -234,7 +289,18 @@ def _parsed(cell: Any) -> Any:
     return msgspec.json.decode(cell) if isinstance(cell, str) else cell
 
 
+def _array(tensor: Input) -> Any:
+    """The array of a tensor in bytes, in its shape; its words, where each row has one."""
+    if _is_column(tensor):
+        return tensor.data
+    return None if isinstance(tensor.data, Words) else tensor.data.reshape(tensor.shape)  # type: ignore[union-attr]
+
+
 def _flat(tensor: Input) -> list[Any]:
+    if hasattr(tensor.data, "tolist"):  # numbers of bytes, which have NaN where JSON has null
+        array: Any = tensor.data
+        numbers: list[Any] = array.tolist()
+        return [None if number != number else number for number in numbers]
     values = list(_leaves(tensor.data))
     if len(values) != math.prod(tensor.shape):
         raise ValueError(f"Input {tensor.name!r} has {len(values)} values, not {tensor.shape}.")
@@ -275,6 +341,23 @@ def _outputs(answers: Any, wanted: list[Tensor]) -> list[dict[str, Any]]:
         values = [answer[tensor.name] for answer in answers] if named else answers
         outputs.append(_output(tensor, values if isinstance(values, list) else [values]))
     return outputs
+
+
+def _array_output(tensor: Tensor, values: Any) -> dict[str, Any]:
+    """An output of an array, or of an array for each of its labels."""
+    output: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype}
+    if isinstance(values, dict):
+        output["parameters"] = {"labels": ",".join(values)}
+        values = columnar.side_by_side(list(values.values()))
+    return {**output, "shape": list(values.shape), "data": values.reshape(-1)}
+
+
+def _in_bytes(asked: Request, outputs: list[dict[str, Any]]) -> set[str]:
+    """The outputs that are asked for in bytes: each by itself, or all that do not say otherwise."""
+    default = asked.parameters.get("binary_data_output", False)
+    given = {output.name: output.parameters.get("binary_data", default) for output in asked.outputs}
+    names = [output["name"] for output in outputs]
+    return {name for name in names if given.get(name, default) is True}
 
 
 def _output(tensor: Tensor, values: list[Any]) -> dict[str, Any]:

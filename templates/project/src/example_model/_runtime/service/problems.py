@@ -13,18 +13,16 @@ PROBLEM_JSON = "application/problem+json"
 log = logging.getLogger(__name__)
 
 
-def problem(path: str, status: int, title: str, detail: str | None = None) -> tuple[str, bytes]:
-    """The media type and the body of an error."""
-    if path.startswith("/v2"):
-        return falcon.MEDIA_JSON, msgspec.json.encode({"error": detail or title})
-    fields = {"title": title, "status": status, "detail": detail}
-    return PROBLEM_JSON, msgspec.json.encode({k: v for k, v in fields.items() if v is not None})
-
-
 def add_to(app: Any) -> None:
     """Let a falcon application answer its errors so."""
     app.set_error_serializer(_serialize)
     app.add_error_handler(Exception, _unexpected)
+
+
+def refusal(status: HTTPStatus, detail: str) -> falcon.HTTPError:
+    """The error of a request that the transport does not hand on."""
+    headers = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return falcon.HTTPError(status, title=status.phrase, description=detail, headers=headers)
 
 
 def _serialize(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError) -> None:
@@ -34,7 +32,12 @@ def _serialize(request: falcon.Request, response: falcon.Response, error: falcon
         detail = "There is nothing at this path. See /openapi.json and /v2 for what there is."
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"Allowed here: {dict(error.headers or {})['Allow']}."
-    response.content_type, response.data = problem(request.path, error.status_code, title, detail)
+    response.content_type, document = PROBLEM_JSON, {"title": title, "status": error.status_code}
+    if request.path.startswith("/v2"):
+        response.content_type, document = falcon.MEDIA_JSON, {"error": detail or title}
+    elif detail is not None:
+        document["detail"] = detail
+    response.data = msgspec.json.encode(document)
 
 
 def _unexpected(

@@ -5,7 +5,6 @@ answers. The application (`service/`) makes them. Neither imports anything else 
 """
 
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -14,22 +13,27 @@ from msgspec import Meta
 from ..secret import Secret
 
 Count = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 UNSHARED = "SERVE_UNSHARED"  # an environment variable: set where each process loads its own model
-Headers = list[tuple[str, str]]
+REFUSAL = (
+    "service.refusal"  # in the environ of a request: the status and the words to refuse it with
+)
 
 
 class ServeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """configs/serve.yaml, which says what each is for. These defaults are its values too."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535)] = 8000
+    port: Port = 8000
+    grpc_port: Port | None = None
     workers: Annotated[int, Meta(ge=0)] = 0
     threads: Count = 64
     max_batch: Count = 64
     max_rows: Count = 10_000
     max_body_bytes: Count = 1_048_576
     max_header_bytes: Count = 16_384
+    grpc_max_bytes: Count = 4_194_304
     connection_limit: Count = 2_000
     queue_limit: Count = 512
     predict_seconds: Seconds = 20
@@ -39,6 +43,8 @@ class ServeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     keep_alive_seconds: Seconds = 95
     drain_seconds: Seconds = 20
     log: Literal["auto", "json", "plain", "off"] = "auto"
+    log_predictions: str = ""
+    log_predictions_share: Annotated[float, Meta(ge=0, le=1)] = 0.1
     api_keys: Secret = Secret()
     api_keys_file: str = ""
     cors_origins: str = ""
@@ -52,14 +58,6 @@ class Request(NamedTuple):
     id: str
     method: str = "-"
     path: str = "-"
-    origin: str | None = None
-
-
-class Answer(NamedTuple):
-    """The headers and the body of an answer."""
-
-    headers: Headers
-    body: bytes
 
 
 class Application(Protocol):
@@ -71,14 +69,21 @@ class Application(Protocol):
     reason: str | None
     """Why the service is not ready, if it is not."""
 
-    def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether it answers requests that do not come by this transport."""
 
-    def refuse(self, request: Request, status: HTTPStatus, detail: str) -> Answer:
-        """The answer to a request that the transport does not hand on."""
+    def begin(self) -> None:
+        """Start what serves beside this transport. Raises ProjectError."""
+
+    def leave(self, seconds: float) -> None:
+        """Let that finish what it does, within so long, and end."""
+
+    def wsgi(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request; or refuse it, where the transport has put a refusal into the environ."""
 
     def record(self, request: Request, status: int, seconds: float) -> None:
-        """Count and log a request that was answered, by `wsgi` or by `refuse`."""
+        """Count and log a request that was answered."""
 
     def is_quick(self, path: str, alone: bool) -> bool:
         """Whether an answer takes about as little time as waking a thread; `alone` if nobody waits."""
@@ -110,9 +115,6 @@ class Source(Protocol):
 
     def unavailable(self, settings: ServeConfig, seat: int) -> Application:
         """An application without a model, which refuses everything."""
-
-    def leave(self, seat: int) -> None:
-        """Note that the process at a seat has ended."""
 
     def has_changed(self) -> bool:
         """Whether an artifact differs from what was saved."""

@@ -17,6 +17,10 @@ from ..signature import Schema, refusal
 
 Predict = Callable[[Any], Any]
 PAGE = Path(__file__).parent / "static" / "index.html"
+POLICY = (
+    "default-src 'none'; script-src {}; style-src {}; connect-src 'self'; img-src data:; "
+    "base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 class Status:
@@ -93,35 +97,23 @@ class Page:
 
     def __init__(self) -> None:
         self._content = PAGE.read_bytes()
-        allowed = {
-            "default-src": "'none'",
-            "script-src": self._hash(b"script"),
-            "style-src": self._hash(b"style"),
-            "connect-src": "'self'",
-            "img-src": "data:",
-            "base-uri": "'none'",
-            "form-action": "'none'",
-            "frame-ancestors": "'none'",
-        }
-        self._policy = "; ".join(f"{what} {source}" for what, source in allowed.items())
+        self._policy = POLICY.format(*(_hash(tag, self._content) for tag in (b"script", b"style")))
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        content, policy = self._content, self._policy
+        response.content_type, response.data = falcon.MEDIA_HTML, self._content
+        response.set_header("Content-Security-Policy", self._policy)
+        response.set_header("Referrer-Policy", "no-referrer")
         if request.root_path:  # whether the browser's address ends with a slash, nobody knows here
             base = f'<head><base href="{request.root_path}/">'.encode()
-            content = content.replace(b"<head>", base, 1)
-            policy = policy.replace("base-uri 'none'", "base-uri 'self'")
-        response.content_type = falcon.MEDIA_HTML
-        response.set_header("Content-Security-Policy", policy)
-        response.set_header("Referrer-Policy", "no-referrer")
-        response.data = content
+            response.data = self._content.replace(b"<head>", base, 1)
 
     on_head = on_get
 
-    def _hash(self, tag: bytes) -> str:
-        found = re.search(rb"<%s>(.*?)</%s>" % (tag, tag), self._content, re.DOTALL)
-        digest = hashlib.sha256(found[1] if found else b"").digest()
-        return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+def _hash(tag: bytes, content: bytes) -> str:
+    found = re.search(rb"<%s>(.*?)</%s>" % (tag, tag), content, re.DOTALL)
+    digest = hashlib.sha256(found[1] if found else b"").digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 @contextmanager

@@ -30,13 +30,9 @@ class RootPath:
         given = environ.get("HTTP_X_FORWARDED_PREFIX", "").rstrip("/")
         is_given = PATH.fullmatch(given) and self._trusts(environ["REMOTE_ADDR"])
         root = environ["SCRIPT_NAME"] = given if is_given else self._path
-        environ["PATH_INFO"] = self.strip(environ["PATH_INFO"], root)
-
-    def strip(self, path: str, root: str | None = None) -> str:
-        """A path without the one under which the service is."""
-        root = self._path if root is None else root
-        is_below = root and f"{path}/".startswith(f"{root}/")
-        return path[len(root) :] or "/" if is_below else path
+        path = environ["PATH_INFO"]
+        if root and f"{path}/".startswith(f"{root}/"):
+            environ["PATH_INFO"] = path[len(root) :] or "/"
 
     def _trusts(self, address: str) -> bool:
         peer = ipaddress.ip_address(address.partition("%")[0])

@@ -1,0 +1,17 @@
+"""`poetry ml data push`: data sent to a remote."""
+
+from __future__ import annotations
+
+from cleo.helpers import argument
+
+from poetry_ml_plugin.commands.base.data import REMOTE, YES, DataCommand
+
+
+class Push(DataCommand):
+    name = "ml data push"
+    description = "Sends the data that DVC keeps to a remote."
+    arguments = [argument("targets", "Files, if not all.", optional=True, multiple=True)]  # noqa: RUF012
+    options = [REMOTE, YES]  # noqa: RUF012
+
+    def act(self) -> int:
+        return self.transfer("push", self.argument("targets"))

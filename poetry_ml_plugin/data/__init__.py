@@ -1,0 +1,1 @@
+"""Versions of data, which DVC keeps."""

@@ -1,0 +1,1 @@
+"""How the rows that a service predicted differ from those of the training."""

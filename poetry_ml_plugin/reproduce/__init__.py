@@ -1,0 +1,1 @@
+"""A training repeated elsewhere, and compared with what it once gave."""
