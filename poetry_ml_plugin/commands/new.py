@@ -49,8 +49,6 @@ and trained on it. The table stays out of git unless you say so.
 
 What an equal project resolved within the last day is not resolved again, unless you pass --no-cache.
 
-What was resolved for an equal project in the last day is not resolved again, unless you pass --no-cache.
-
     <c1>poetry ml new churn</c1>
     <c1>poetry ml new churn --data customers.csv --target churned</c1>
     <c1>poetry ml new mood --template text</c1>
