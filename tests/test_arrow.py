@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from serving import Service
+from conftest import Churn
+from serving import Service, service
 
 STREAM = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
@@ -89,6 +91,24 @@ def test_streams_of_several_batches_and_of_other_layouts_are_read(served_wide: S
         status, found = ask(served_wide, "/predict", STREAM, stream(table))
         assert status == 200, found
         assert len(found) == len(table)
+
+
+def test_rows_that_come_as_columns_are_counted_and_logged_as_others_are(
+    wired: Churn, tmp_path: Path
+) -> None:
+    rows = TABLE.drop_columns("id").to_pylist()
+    rows[1]["bill_length_mm"] = None
+    settings = (f"log_predictions={tmp_path}", "log_predictions_share=1")
+    command = [wired.python, "-m", "churn", "serve", "--port", "0", "--workers", "1"]
+    with service([*command, "--set", settings[0], "--set", settings[1]], wired.root) as running:
+        assert running.post("/predict", json.dumps({"data": rows}).encode())[0] == 200
+        assert ask(running, "/predict", STREAM, stream(TABLE))[0] == 200
+        counts = running.request("GET", "/metrics")[2].decode()
+    assert 'model_input_values_total{column="bill_length_mm",is="missing"} 2.0' in counts
+    lines = (tmp_path / "predictions-0.jsonl").read_text().splitlines()
+    logged = [(line["row"], line["answer"]) for line in map(json.loads, lines)]
+    assert logged[:3] == logged[3:]
+    assert logged[0][0]["body_mass_g"] == 3800
 
 
 NULLS = pa.ListArray.from_arrays(pa.array([0, 2**31 - 1], pa.int32()), pa.nulls(2**31 - 1))

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ..block import Block
 from ..columns import hook, plain_list
 from ..output import Bounded
 from ..signature import Schema
@@ -31,9 +32,11 @@ class PredictionLog:
         self._output = Bounded(path, on_drop) if settings.log_predictions else None
 
     def write(self, request_id: str, rows: Any, answers: Any) -> None:
-        """Write lines of what was predicted for a request."""
+        """Write lines of what was predicted for a request. What is no rows is one."""
         if self._output is None:
             return
+        if not isinstance(rows, list | Block):
+            rows, answers = [rows], [answers]
         picked = [n for n in range(len(rows)) if random.random() < self._share]
         if not picked:
             return
