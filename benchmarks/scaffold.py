@@ -15,7 +15,7 @@ from pathlib import Path
 
 PAIRS = 40
 NEW_PAIRS = 15
-FULL_RUNS = 3
+FULL_RUNS = 5
 
 
 def main() -> None:
@@ -66,18 +66,30 @@ def show(title: str, one: str, other: str, pairs: list[tuple[float, float]]) -> 
 
 
 def full(ours: list[str], folder: Path) -> None:
-    """`poetry ml new` with a warm cache, whole and by step."""
-    subprocess.run(
-        [*ours, "ml", "new", str(folder / "warm")], check=True, stdout=subprocess.DEVNULL
-    )
-    print(f"\npoetry ml new, warm cache, wall s ({FULL_RUNS} runs)")
-    for n in range(FULL_RUNS):
-        start = time.monotonic()
-        command = [*ours, "ml", "new", str(folder / f"c{n}")]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        seconds = time.monotonic() - start
-        steps = re.findall(r"✓ (.+?)\s{2,}([\d.]+) s", said)
-        print(f"  {seconds:.1f}: " + ", ".join(f"{title} {spent}" for title, spent in steps))
+    """`poetry ml new` with a warm cache, whole and by step, and the commands in what it made."""
+    new = [*ours, "ml", "new"]
+    subprocess.run([*new, str(folder / "warm")], check=True, stdout=subprocess.DEVNULL)
+    for options in ([], ["--no-uv"]):
+        print(f"\n{' '.join(['poetry ml new', *options])}, wall s ({FULL_RUNS} runs)")
+        spent = []
+        for n in range(FULL_RUNS):
+            command = [*new, str(folder / f"c{n}{''.join(options)}"), *options]
+            seconds, said = timed(command, folder)
+            spent.append(seconds)
+            steps = re.findall(r"✓ (.+?)\s{2,}([\d.]+) s", said)
+            print(f"  {seconds:.1f}: " + ", ".join(f"{title} {took}" for title, took in steps))
+        print(f"  median {statistics.median(spent):.1f}")
+    print(f"\nThe commands in a project, wall s (median of {FULL_RUNS})")
+    for words in (["ml", "predict", "--example"], ["ml", "train"], ["ml", "check"], ["build"]):
+        runs = [timed([*ours, *words], folder / "warm")[0] for _ in range(FULL_RUNS)]
+        print(f"  poetry {' '.join(words)}: {statistics.median(runs):.2f}")
+
+
+def timed(command: list[str], folder: Path) -> tuple[float, str]:
+    """The seconds that a command takes, and what it prints."""
+    start = time.monotonic()
+    said = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    return time.monotonic() - start, said
 
 
 if __name__ == "__main__":
