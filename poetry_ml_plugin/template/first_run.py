@@ -116,10 +116,9 @@ def first_commit(project: Project, files: Collection[str] = ()) -> str:
             "git config --global user.email ADDRESS; then commit with: "
             f'git add --all && {force}git commit -m "{MESSAGE}"'
         )
-    with suppress(
-        MLError
-    ):  # of a project that is not installed, or has no use for it: `check` tells
-        notebooks.strip_outputs(project.root)
+    if (project.root / "poetry.lock").is_file():  # else nothing is installed, and none need look
+        with suppress(MLError):  # of a project that has no use for it: `check` tells
+            notebooks.strip_outputs(project.root)
     git.commit_all(project.root, MESSAGE, ours)
     return ""
 
