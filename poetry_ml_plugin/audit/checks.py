@@ -182,7 +182,7 @@ def artifacts_are_whole(facts: ProjectFacts) -> Iterable[Problem]:
 
 
 def code_is_whole(facts: ProjectFacts) -> Iterable[Problem]:
-    return code.faults(facts.project)
+    return facts.once(code.faults)
 
 
 def rows(facts: ProjectFacts) -> Iterable[Problem]:

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -40,13 +40,16 @@ def imported(project: Project) -> list[PurePosixPath]:
     """
     package = project.artifacts_dir.parent
     found: set[PurePosixPath] = set()
+    followed: set[tuple[str, ...]] = set()
     waiting = [PurePosixPath(name) for name in ENTRIES if (package / name).is_file()]
     while waiting:
         path = waiting.pop()
         if path in found:
             continue
         found.add(path)
-        waiting += set(_imported_by(package, path)) - found
+        names = set(_imported_by(package, path)) - followed
+        followed |= names
+        waiting += [file for each in names for file in _files(package, each)]
     return sorted(found)
 
 
@@ -82,8 +85,12 @@ def _stays(names: list[str], where: str, rule: str) -> Problem:
     )
 
 
-def faults(project: Project) -> Iterator[Problem]:
-    """Yield the modules that cannot be parsed, and imports of modules that the package does not have."""
+def faults(project: Project) -> list[Problem]:
+    """Find the modules that cannot be parsed, and imports of modules that the package does not have."""
+    return list(_faults(project))
+
+
+def _faults(project: Project) -> Iterator[Problem]:
     package = project.artifacts_dir.parent
     for path in imported(project):
         where = project.at(package / path)
@@ -219,8 +226,8 @@ def _parsed(path: Path, mtime: int, size: int) -> Imports:
     )
 
 
-def _imported_by(package: Path, path: PurePosixPath) -> Iterator[PurePosixPath]:
-    """Yield the files of the package that a module of it may import."""
+def _imported_by(package: Path, path: PurePosixPath) -> Iterator[tuple[str, ...]]:
+    """Yield what a module of the package imports of it: names that may be a module's, each in its parts."""
     try:
         nodes = _imports(package / path).everywhere
     except BROKEN:
@@ -230,13 +237,13 @@ def _imported_by(package: Path, path: PurePosixPath) -> Iterator[PurePosixPath]:
             for alias in node.names:
                 head, _, rest = alias.name.partition(".")
                 if head == package.name:
-                    yield from _files(package, rest.split(".") if rest else [])
+                    yield tuple(rest.split(".") if rest else ())
         else:
             base = _base(package, path, node)
             if base is not None:
-                yield from _files(package, base)
+                yield tuple(base)
                 for alias in node.names:
-                    yield from _files(package, [*base, alias.name])
+                    yield (*base, alias.name)
 
 
 def _base(package: Path, path: PurePosixPath, node: ast.ImportFrom) -> list[str] | None:
@@ -249,7 +256,7 @@ def _base(package: Path, path: PurePosixPath, node: ast.ImportFrom) -> list[str]
     return None if above > len(folders) else [*folders[: len(folders) - above], *named]
 
 
-def _files(package: Path, names: list[str]) -> Iterator[PurePosixPath]:
+def _files(package: Path, names: Sequence[str]) -> Iterator[PurePosixPath]:
     """Yield the files that Python runs to import a name: each package on the way, and the module."""
     for n in range(len(names) + 1):
         init = PurePosixPath(*names[:n], "__init__.py")

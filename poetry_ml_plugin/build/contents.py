@@ -34,8 +34,8 @@ def before(project: Project) -> list[Problem]:
         *facts.damage,
         *(artifacts.versions(project, facts.lock) if facts.lock else _unlocked(project)),
         *dependencies.runtime(facts),
-        *(links(project) or [*lost(project), *lost_code(project)]),
-        *_errors(code.faults(project)),
+        *(links(project) or [*lost(facts), *lost_code(facts)]),
+        *_errors(facts.once(code.faults)),
         *leaks.in_tree(project),
         *(code.stale(facts) if project.strict else ()),
     ]
@@ -61,10 +61,11 @@ def links(project: Project) -> list[Problem]:
     return [v for path in paths if path.is_symlink() and (v := _link(project, path))]
 
 
-def lost(project: Project) -> list[Problem]:
+def lost(facts: ProjectFacts) -> list[Problem]:
     """Find artifacts that a build would silently leave out."""
+    project = facts.project
     missing: dict[str, list[str]] = {}
-    for kind, names in contents(project).items():
+    for kind, names in facts.once(contents).items():
         prefix = _artifacts_in(project, wheel=kind == "wheel")
         for name in (artifacts.MANIFEST, *artifacts.listed(project)):
             if artifacts.is_file(project.artifacts_dir / name) and prefix / name not in names:
@@ -79,10 +80,11 @@ def lost(project: Project) -> list[Problem]:
     ]
 
 
-def lost_code(project: Project) -> list[Problem]:
+def lost_code(facts: ProjectFacts) -> list[Problem]:
     """Find modules that the package imports and a build would leave out."""
+    project = facts.project
     missing: dict[str, list[str]] = {}
-    for kind, names in contents(project).items():
+    for kind, names in facts.once(contents).items():
         package = _package_in(project, wheel=kind == "wheel")
         shipped = [name.relative_to(package) for name in names if package in name.parents]
         for name in code.left_behind(project, shipped):
@@ -92,14 +94,14 @@ def lost_code(project: Project) -> list[Problem]:
 
 
 def packs(facts: ProjectFacts) -> list[Problem]:
-    return links(facts.project) or lost(facts.project)
+    return links(facts.project) or lost(facts)
 
 
 def packs_code(facts: ProjectFacts) -> list[Problem]:
     try:
-        return [*code.faults(facts.project), *lost_code(facts.project)]
+        return [*facts.once(code.faults), *lost_code(facts)]
     except MLError:  # it cannot be built at all, of which the other check speaks
-        return list(code.faults(facts.project))
+        return facts.once(code.faults)
 
 
 CHECKS = [

@@ -19,7 +19,7 @@ def no_paths(facts: ProjectFacts) -> Iterable[Problem]:
 
 def files_in_git(facts: ProjectFacts) -> Iterable[Problem]:
     tracked, package = git.tracked(facts.root), facts.project.artifacts_dir.parent
-    modules = [facts.project.at(package / path) for path in code.imported(facts.project)]
+    modules = [facts.project.at(package / path) for path in facts.once(code.imported)]
     needed = [*artifacts.files(facts.project), *modules]
     if outside := [path for path in needed if path not in tracked]:
         yield Problem(
