@@ -94,6 +94,11 @@ def _write(
     return found
 
 
+def shares_of(predicted: Columns) -> str | None:
+    """Return the name of the column that has a number for each class; None where there is none."""
+    return next((name for name, v in predicted.items() if isinstance(v, Mapping)), None)
+
+
 def naive(found: Evaluated) -> dict[str, Any]:
     """Measure predictions of the most frequent class, or of the mean, for the same rows.
 
@@ -103,7 +108,7 @@ def naive(found: Evaluated) -> dict[str, Any]:
         return {}
     from sklearn.dummy import DummyClassifier, DummyRegressor  # late: only training has it
 
-    shares = next((n for n, v in found.predicted.items() if isinstance(v, Mapping)), None)
+    shares = shares_of(found.predicted)
     target = found.fitted.target
     kind = DummyRegressor if shares is None and target.dtype.kind in "fiu" else DummyClassifier
     dummy = kind().fit(target, target)

@@ -19,7 +19,7 @@ def of(model: Any, columns: Columns, predicted: Columns, truth: Any, target: str
     label = target if target in flat else flat[0] if len(flat) == 1 else None
     if label is None or truth.ndim > 1:
         return None
-    shares = next((n for n, v in predicted.items() if isinstance(v, Mapping)), None)
+    shares = evaluation.shares_of(predicted)
     if shares is None and truth.dtype.kind in "fiu":
         return Regressor(model, columns, label)
     named = [key_of(key) for key in predicted[shares]] if shares else []

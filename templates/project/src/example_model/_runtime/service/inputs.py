@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from ..block import Block
-from ..columns import plain_list
 from ..fields import Field
 
 MOST_ROWS, MOST_COLUMNS = 64, 50  # that are looked at: more of them would take time
@@ -29,7 +28,8 @@ class Inputs:
         """Count what of some rows the training did not see."""
         if not self._columns or not isinstance(rows, list | Block):
             return
-        for row in plain_list(rows[:MOST_ROWS]):
+        looked_at = rows[:MOST_ROWS]
+        for row in looked_at.to_dicts() if isinstance(looked_at, Block) else looked_at:
             for field, known in self._columns:
                 value = row.get(field.key) if isinstance(row, dict) else getattr(row, field.name)
                 if fault := _fault(value, known):
