@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 # By the path of their group: name and kind.
@@ -31,6 +32,15 @@ class Cluster:
         """The one object of a kind."""
         (found,) = (each for each in self.objects.values() if each["kind"] == kind)
         return found
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Variables that have kubectl use this cluster, by a configuration in a folder."""
+        config = folder / "config"
+        place = {"name": "x", "cluster": {"server": self.url}}
+        context = {"name": "x", "context": {"cluster": "x", "user": ""}}
+        settings = {"clusters": [place], "contexts": [context], "current-context": "x"}
+        config.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **settings}))
+        return {"KUBECONFIG": str(config), "HOME": str(folder)}
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
         """Status and content for a request."""

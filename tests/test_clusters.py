@@ -128,6 +128,19 @@ def same_rows_once(folder: Path, out: str) -> None:
     assert files(folder / out) == files(folder / "local")
 
 
+def a_killed_driver_is_gone_on_from(
+    project: Churn, folder: Path, engine: str, address: str
+) -> None:
+    out = f"{engine}2"
+    words = ("in", "-o", out, "--engine", engine, "--address", address)
+    with subprocess.Popen(command(project, *words), cwd=folder, env=environment(project)) as driver:
+        until(lambda: done(folder / out) >= 3)
+        driver.kill()
+    said = predict(project, folder, *words)
+    assert re.search(rf"\d+ of {PARTS} parts are done already", said)
+    same_rows_once(folder, out)
+
+
 def test_a_ray_node_that_is_killed_costs_no_row(clustered: Churn, folder: Path) -> None:
     with ray_cluster(clustered) as (address, nodes):
         words = command(clustered, "in", "-o", "ray", "--engine", "ray", "--address", address)
@@ -139,18 +152,7 @@ def test_a_ray_node_that_is_killed_costs_no_row(clustered: Churn, folder: Path) 
             assert line(nodes.stdout) == "killed"
             assert driver.wait(120) == 0
         same_rows_once(folder, "ray")
-        with subprocess.Popen(
-            command(clustered, "in", "-o", "ray2", "--engine", "ray", "--address", address),
-            cwd=folder,
-            env=environment(clustered),
-        ) as driver:
-            until(lambda: done(folder / "ray2") >= 3)
-            driver.kill()
-        said = predict(
-            clustered, folder, "in", "-o", "ray2", "--engine", "ray", "--address", address
-        )
-        assert re.search(rf"\d+ of {PARTS} parts are done already", said)
-        same_rows_once(folder, "ray2")
+        a_killed_driver_is_gone_on_from(clustered, folder, "ray", address)
 
 
 def test_a_dask_worker_that_is_killed_costs_no_row(clustered: Churn, folder: Path) -> None:
@@ -161,18 +163,7 @@ def test_a_dask_worker_that_is_killed_costs_no_row(clustered: Churn, folder: Pat
             worker.send_signal(signal.SIGKILL)
             assert driver.wait(120) == 0
         same_rows_once(folder, "dask")
-        with subprocess.Popen(
-            command(clustered, "in", "-o", "dask2", "--engine", "dask", "--address", address),
-            cwd=folder,
-            env=environment(clustered),
-        ) as driver:
-            until(lambda: done(folder / "dask2") >= 3)
-            driver.kill()
-        said = predict(
-            clustered, folder, "in", "-o", "dask2", "--engine", "dask", "--address", address
-        )
-        assert re.search(rf"\d+ of {PARTS} parts are done already", said)
-        same_rows_once(folder, "dask2")
+        a_killed_driver_is_gone_on_from(clustered, folder, "dask", address)
 
 
 @ENGINES

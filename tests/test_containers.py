@@ -525,12 +525,7 @@ def test_the_real_kubectl_applies_what_is_written_and_again_after_a_training(
     root = small.root
     poetry("ml", "deploy", "docker", "--files-only", "--image", "ghcr.io/acme/churn", cwd=root)
     with cluster() as found:
-        config = tmp_path / "config"
-        place = {"name": "x", "cluster": {"server": found.url}}
-        context = {"name": "x", "context": {"cluster": "x", "user": ""}}
-        settings = {"clusters": [place], "contexts": [context], "current-context": "x"}
-        config.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **settings}))
-        env = {"KUBECONFIG": str(config), "HOME": str(tmp_path)}
+        env = found.environment(tmp_path)
         deploy = ("ml", "deploy", "kubernetes", "--apply")
         said = poetry(*deploy, cwd=root, env=env).stdout
         assert "successfully rolled out" in said

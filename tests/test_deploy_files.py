@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -166,12 +165,7 @@ def test_an_image_that_was_never_pushed_is_not_applied(small: Project, tmp_path:
     poetry("ml", "deploy", "docker", "--files-only", cwd=small.root)
     tag = docker.reference(small, read).rpartition(":")[2]
     with cluster() as found:
-        config = tmp_path / "config"
-        place = {"name": "x", "cluster": {"server": found.url}}
-        context = {"name": "x", "context": {"cluster": "x", "user": ""}}
-        settings = {"clusters": [place], "contexts": [context], "current-context": "x"}
-        config.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **settings}))
-        env = {"KUBECONFIG": str(config), "HOME": str(tmp_path)}
+        env = found.environment(tmp_path)
         words = ("ml", "deploy", "kubernetes", "--apply", "--image")
         with registry_with() as host:
             done = poetry(*words, f"{host}/acme/churn", cwd=small.root, env=env, code=1)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from cleo.helpers import argument
-
-from poetry_ml_plugin.commands.base.data import REMOTE, YES, DataCommand
+from poetry_ml_plugin.commands.base.data import REMOTE, TARGETS, YES, DataCommand
 
 
 class Pull(DataCommand):
     name = "ml data pull"
     description = "Brings the data that DVC keeps from a remote."
-    arguments = [argument("targets", "Files, if not all.", optional=True, multiple=True)]  # noqa: RUF012
+    arguments = [TARGETS]  # noqa: RUF012
     options = [REMOTE, YES]  # noqa: RUF012
 
     def act(self) -> int:

@@ -157,7 +157,7 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
         sample = todo.model is None and not self.option("no-train")
         if (done or steps.interrupted) and not self.option("no-install"):
             project = Project(todo.root, todo.names.package)
-            with Environment(project) as environment:
+            with Environment(project, cache=self.uses_cache) as environment:
                 steps.run(first_run.environment_steps(environment, train=sample))
         if steps.failed:
             self._say("Fix that, then continue with:", todo, steps.resume)
@@ -183,7 +183,7 @@ stay as they are, except that lines are added to pyproject.toml. A project made 
         steps = Steps(self.io)
         try:
             if steps.run([Step("Add to the project", write)]) and install:
-                with Environment(project) as environment:
+                with Environment(project, cache=self.uses_cache) as environment:
                     steps.run(from_data.steps(environment, data, train))
         except BaseException:  # a signal between two steps
             plan.take_back(todo, lock)

@@ -155,8 +155,7 @@ What an equal project resolved within the last day is not resolved again, unless
         return 0
 
     def _environment(self, project: Project) -> Environment:
-        # --no-cache is Poetry's own option, of all its commands.
-        return Environment(project, not self.option("no-uv"), not self.option("no-cache"))
+        return Environment(project, not self.option("no-uv"), self.uses_cache)
 
     def _say(self, title: str, commands: Iterable[str]) -> None:
         self.line("")

@@ -50,7 +50,7 @@ replace with a new project's name:
             return 1
         os.environ["POETRY_VIRTUALENVS_IN_PROJECT"] = "true"  # to be gone with the folder
         steps = Steps(self.io)
-        with Environment(project) as environment:
+        with Environment(project, cache=self.uses_cache) as environment:
             steps.run(
                 [
                     Step("Render it", lambda tell: write(template, project)),

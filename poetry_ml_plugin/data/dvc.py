@@ -12,7 +12,6 @@ from poetry_ml_plugin.errors import MLError
 from poetry_ml_plugin.host import git, venv
 
 NAME = "dvc"
-BRING = 'Run "poetry ml data pull".'
 
 
 def command(root: Path) -> list[str] | None:

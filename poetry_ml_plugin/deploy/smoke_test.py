@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import re
 import subprocess
 from collections.abc import Callable
@@ -12,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
+
+from poetry_ml_plugin.project import closeness
 
 if TYPE_CHECKING:
     from poetry.utils.env import Env
@@ -62,11 +63,10 @@ def here(project: Project, env: Env | None) -> SmokeTest:
         return SmokeTest(skipped='the project is not installed here ("poetry install")')
     try:
         rows = _examples(project, env)
-        done = _predict(project, env, rows + between(rows)) if rows else None
+        rows += between(rows)
+        done = _predict(project, env, rows) if rows else None
         if done is None or done.returncode != 0:  # a row in between may not be allowed
             rows, done = [], _run(project, env, "predict", "--example")
-        else:
-            rows += between(rows)
     except subprocess.TimeoutExpired:
         return SmokeTest(failure=f"it took more than {SECONDS} seconds")
     if done.returncode != 0:
@@ -143,13 +143,7 @@ def visit(url: str, body: Any = None, key: str = "") -> requests.Response | None
 
 def alike(one: Any, other: Any) -> bool:
     """Tell whether two predictions agree, up to the rounding of another processor."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(alike, one, other))
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-6)
-    return bool(one == other)
+    return closeness.alike(one, other, relative=1e-4, absolute=1e-6)
 
 
 def _examples(project: Project, env: Env) -> list[Any]:

@@ -59,6 +59,21 @@ def follow(
     return lines
 
 
+def ask(command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
+    """Run a command that takes no input; None where it does not start, or does not end within so long."""
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
 def failure(lines: Sequence[str], otherwise: str) -> MLError:
     """The error that a process has failed, in its own last words."""
     return MLError("\n".join(lines[-LAST:]) or otherwise)

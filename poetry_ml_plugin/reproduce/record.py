@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from poetry_ml_plugin.audit import artifacts
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.project import closeness
 from poetry_ml_plugin.project.pyproject import Project
 
 TOLERANCE = 1e-5  # by which numbers may differ, relative to their size
@@ -59,13 +59,7 @@ def differing(before: Record, after: Record) -> list[str]:
 
 def alike(one: Any, other: Any) -> bool:
     """Tell whether two plain values are equal, numbers within the tolerance."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(alike, one, other))
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE * 1e-3)
-    return bool(one == other)
+    return closeness.alike(one, other, relative=TOLERANCE, absolute=TOLERANCE * 1e-3)
 
 
 def changed_metrics(before: Record, after: Record) -> list[str]:

@@ -41,6 +41,11 @@ class MLCommand(Command):
         folder = cast("Application", self.application).project_directory
         return folder.resolve() if folder.is_absolute() else Path.cwd()
 
+    @property
+    def uses_cache(self) -> bool:
+        """Whether Poetry's own option --no-cache is not given."""
+        return not self.option("no-cache")
+
     def way_to(self, folder: Path) -> list[str]:
         """Return the command that changes to a folder; nothing if it is the current one."""
         way = platforms.relative(folder, self.folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cleo.helpers import option
+from cleo.helpers import argument, option
 
 from poetry_ml_plugin.commands.base.command import MLCommand
 from poetry_ml_plugin.commands.base.libraries import provide
@@ -12,6 +12,7 @@ from poetry_ml_plugin.project import pyproject
 from poetry_ml_plugin.project.pyproject import Project
 
 YES = option("yes", None, "Add libraries that are missing without asking.")
+TARGETS = argument("targets", "Files, if not all.", optional=True, multiple=True)
 REMOTE = option("remote", "r", "The remote, if it is not the default one.", flag=False)
 
 

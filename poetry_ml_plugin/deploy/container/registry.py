@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 
 import requests
 
+from poetry_ml_plugin.host import processes
+
 HUB = "https://registry-1.docker.io"
 SECONDS = 5
+ANSWER = 60  # seconds for a program that asks with its login
 INDEXES = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -53,16 +55,8 @@ def _exists_with_login(reference: str) -> bool | None:
         if shutil.which(program) is None:
             continue
         named = f"docker://{reference}" if program == "skopeo" else reference
-        try:
-            done = subprocess.run(
-                [*words, named],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
+        done = processes.ask([*words, named], ANSWER)
+        if done is None:
             continue
         if done.returncode == 0:
             return True

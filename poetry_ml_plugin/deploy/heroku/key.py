@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -12,8 +11,10 @@ from requests.auth import AuthBase
 from requests.utils import get_netrc_auth
 
 from poetry_ml_plugin.errors import MLError
+from poetry_ml_plugin.host import processes
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+SECONDS = 60  # for Heroku's own command to answer
 
 
 class Secret:
@@ -92,18 +93,8 @@ def _ask_cli() -> str:
     command = shutil.which("heroku")
     if command is None:
         return ""
-    try:
-        done = subprocess.run(
-            [command, "auth:token"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+    done = processes.ask([command, "auth:token"], SECONDS)
+    return done.stdout if done is not None and done.returncode == 0 else ""
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
