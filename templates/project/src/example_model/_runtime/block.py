@@ -1,11 +1,12 @@
 """Rows of a request as columns: joined with those of other requests, predicted at once, and cut apart."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from . import columns as columnar
 from .columns import Columns
+from .fields import Field
 from .signature import InvalidAnswers, Schema
 
 
@@ -42,6 +43,26 @@ class Block:
             return Counter(values.tolist() if hasattr(values, "tolist") else ())
         except TypeError:
             return Counter()
+
+
+def gather(
+    wanted: Iterable[Field], names: Container[str], size: int, column: Callable[[Field], Any]
+) -> Block | None:
+    """Rows with a column for each field: those of these names by `column`, others of their defaults.
+
+    None where a field has neither, or `column` gives None.
+    """
+    columns: Columns = {}
+    for part in wanted:
+        found = None
+        if part.key in names:
+            found = column(part)
+        elif not part.required:
+            found = columnar.to_array([part.default()] * size, part)
+        if found is None:
+            return None
+        columns[part.key] = found
+    return Block(columns, size)
 
 
 def takes_columns(schema: Schema, model: Any) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 
 from . import arrow, arrow_stream, pieces, readers, whole_columns
 from . import columns as columnar
-from .block import Block
+from .block import Block, gather
 from .columns import ALONE
 from .faults import MOST, Fault, InvalidRows, told
 from .fields import Field, field, fields, kind_of, peel
@@ -113,19 +113,13 @@ def _block(schema: Schema, batch: Any, absent: Collection[str]) -> Block | None:
     """The rows as columns, where the model takes them and nothing is to be said of them."""
     if not schema.columnwise:
         return None
-    names, columns = batch.schema.names, {}
+    names = batch.schema.names
     match(names, schema.fields, absent)
-    for part in schema.fields:
-        if part.key in names:
-            column = arrow.array(batch.column(part.key), part)
-        elif not part.required:
-            column = columnar.to_array([part.default()] * batch.num_rows, part)
-        else:
-            return None
-        if column is None:
-            return None
-        columns[part.key] = column
-    return Block(columns, batch.num_rows)
+
+    def column(part: Field) -> Any:
+        return arrow.array(batch.column(part.key), part)
+
+    return gather(schema.fields, names, batch.num_rows, column)
 
 
 def _columns(schema: Schema, rows: Any, answers: Any) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import columns as columnar
-from ..block import Block
-from ..columns import Columns
+from ..block import Block, gather
 from ..fields import Field
 from ..signature import Schema
 from ..whole_columns import fit, numbers
@@ -16,18 +15,7 @@ def block(schema: Schema, inputs: Mapping[str, Any], size: int) -> Block | None:
     """The rows of these arrays and Words, a field each; None where they are to be read by rows."""
     if not inputs.keys() <= {part.key for part in schema.fields}:
         return None
-    columns: Columns = {}
-    for part in schema.fields:
-        if part.key in inputs:
-            column = _input(part, inputs[part.key])
-        elif not part.required:
-            column = columnar.to_array([part.default()] * size, part)
-        else:
-            column = None
-        if column is None:
-            return None
-        columns[part.key] = column
-    return Block(columns, size)
+    return gather(schema.fields, inputs, size, lambda part: _input(part, inputs[part.key]))
 
 
 def _input(part: Field, values: Any) -> Any:
